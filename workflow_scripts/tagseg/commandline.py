@@ -1,0 +1,51 @@
+"""What every command-line script shares: clear errors, settings as JSON, progress."""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
+
+from tqdm import tqdm
+
+from tagseg.errors import TagsegError
+
+Item = TypeVar("Item")
+
+
+def run(main: Callable[[], None]) -> None:
+    """Call `main`; a TagsegError becomes one line on stderr and exit status 1, without a traceback."""
+    try:
+        main()
+    except TagsegError as error:
+        sys.exit(f"error: {error}")
+
+
+def settings(text: str) -> dict:
+    """Parse a command line's `--settings`, a JSON object; argparse reports a malformed one."""
+    try:
+        content = json.loads(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"not valid JSON: {error}") from None
+    if not isinstance(content, dict):
+        raise argparse.ArgumentTypeError("a JSON object is expected, like '{\"epochs\": 3}'")
+    return content
+
+
+def say(text: str) -> None:
+    """Print one line for the log at once; a progress bar on the same terminal is not torn."""
+    tqdm.write(text, file=sys.stderr)
+    sys.stderr.flush()
+
+
+def progress(items: Iterable[Item], what: str, total: int | None = None) -> Iterator[Item]:
+    """Yield `items` behind a progress bar on a terminal; in a log, behind ten quiet lines."""
+    total = len(items) if total is None and hasattr(items, "__len__") else total
+    if sys.stderr.isatty():
+        yield from tqdm(items, desc=what, total=total, leave=False, file=sys.stderr)
+        return
+    step = max(1, (total or 0) // 10)
+    for count, item in enumerate(items, start=1):
+        yield item
+        if total and (count % step == 0 or count == total):
+            say(f"{what}: {count} of {total}")

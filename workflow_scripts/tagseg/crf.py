@@ -1,0 +1,85 @@
+"""Dense CRF (Krähenbühl & Koltun 2011) as the last refinement of masks, through pydensecrf."""
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+from pydensecrf.densecrf import DenseCRF2D
+
+from tagseg.images import VOID
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class CrfSettings:
+    """Parameters of the two pairwise terms: standard deviations in pixels and in grey values.
+
+    `confidence` is the probability that a hard label is right (proxy masks only).
+    """
+
+    iterations: int
+    gaussian_sxy: float
+    gaussian_compat: float
+    bilateral_sxy: float
+    bilateral_srgb: float
+    bilateral_compat: float
+    confidence: float = 0.7
+
+
+def refine_probabilities(
+    photograph: np.ndarray, probabilities: np.ndarray, settings: CrfSettings
+) -> np.ndarray:
+    """Return mean-field marginals float32 (L, H, W) after `settings.iterations` steps.
+
+    `photograph` is raw RGB uint8 (H, W, 3); `probabilities` float (L, H, W) give the unary -log p.
+    Raises ValueError where the sizes differ or the photograph is not uint8.
+    """
+    labels, height, width = probabilities.shape
+    if photograph.shape != (height, width, 3) or photograph.dtype != np.uint8:
+        raise ValueError(f"photograph {photograph.dtype} {photograph.shape} for {height}x{width} unaries")
+    unary = -np.log(np.clip(probabilities, 1e-5, 1.0)).reshape(labels, -1)
+    crf = DenseCRF2D(width, height, labels)
+    crf.setUnaryEnergy(np.ascontiguousarray(unary, dtype=np.float32))
+    crf.addPairwiseGaussian(sxy=settings.gaussian_sxy, compat=settings.gaussian_compat)
+    crf.addPairwiseBilateral(
+        sxy=settings.bilateral_sxy,
+        srgb=settings.bilateral_srgb,
+        rgbim=np.require(photograph, np.uint8, ["C", "W"]),
+        compat=settings.bilateral_compat,
+    )
+    return np.array(crf.inference(settings.iterations), np.float32).reshape(probabilities.shape)
+
+
+def refine_labels(photograph: np.ndarray, mask: np.ndarray, settings: CrfSettings) -> np.ndarray:
+    """Return `mask` uint8 (H, W) refined: each label is believed with probability `confidence`.
+
+    The rest of the probability is shared by the other labels of the mask; void pixels have no opinion.
+    A mask of fewer than two labels has nothing to weigh and comes back as it is.
+    """
+    labels = np.unique(mask[mask != VOID])
+    if len(labels) < 2:
+        return mask
+    marginals = refine_probabilities(photograph, _hard_unary(mask, labels, settings.confidence), settings)
+    return labels[marginals.argmax(axis=0)]
+
+
+def _hard_unary(mask: np.ndarray, labels: np.ndarray, confidence: float) -> np.ndarray:
+    others = (1 - confidence) / (len(labels) - 1)
+    probabilities = np.where(mask == labels[:, None, None], confidence, others)
+    probabilities[:, mask == VOID] = 1 / len(labels)
+    return probabilities
+
+
+def in_processes(
+    function: Callable[[Task], Result], tasks: Iterable[Task], processes: int
+) -> Iterator[Result]:
+    """Yield function(task) in the order of `tasks`: pydensecrf holds the GIL, so processes, not threads."""
+    if processes <= 1:
+        yield from map(function, tasks)
+        return
+    with ProcessPoolExecutor(processes) as pool:
+        yield from pool.map(function, tasks, chunksize=4)

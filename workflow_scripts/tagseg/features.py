@@ -1,0 +1,107 @@
+"""Shards of feature maps in HDF5: what the backbone's forward pass leaves for the class patterns.
+
+A shard holds one dataset a view (an input size, mirrored or not), float16 (photographs, C, h, w), a chunk
+a photograph, compressed with LZ4; `ids` names the photographs in order. Maps of mirrored views are
+mirrored back before they are written, so that the views of a photograph lie over each other.
+"""
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import hdf5plugin
+import numpy as np
+
+from tagseg.errors import TagsegError
+from tagseg.files import atomic_file
+
+FLOAT16_MAX = float(np.finfo(np.float16).max)
+
+
+@dataclass(frozen=True)
+class View:
+    """How a photograph enters the network: resized to a square of `size` pixels, mirrored or not."""
+
+    size: int
+    mirrored: bool = False
+
+    @property
+    def name(self) -> str:
+        """Return the name of the view's dataset in a shard."""
+        return f"{self.size}-mirrored" if self.mirrored else str(self.size)
+
+
+def views(sizes: Sequence[int], flip: bool) -> tuple[View, ...]:
+    """Return the views of each size, with `flip` mirrored ones too."""
+    return tuple(View(size, mirrored) for size in sizes for mirrored in ((False, True) if flip else (False,)))
+
+
+class FeatureWriter:
+    """Writes feature maps of one shard, photograph by photograph. Made by `write_features`."""
+
+    def __init__(self, file: h5py.File, ids: Sequence[str]) -> None:
+        self._file, self._ids = file, ids
+        file.create_dataset("ids", data=list(ids), dtype=h5py.string_dtype())
+
+    def write(self, view: View, start: int, maps: np.ndarray) -> None:
+        """Write float maps (n, C, h, w) of the photographs from `start` on, rounded to float16.
+
+        Raises TagsegError where a value is not finite or too large for float16.
+        """
+        if not np.abs(maps).max(initial=0) <= FLOAT16_MAX:  # also false for NaN
+            raise TagsegError(
+                f"features of {self._ids[start]} and on: not finite or beyond float16; check the weights"
+            )
+        self._dataset(view, maps.shape[1:])[start : start + len(maps)] = maps.astype(np.float16)
+
+    def _dataset(self, view: View, shape: tuple[int, ...]) -> h5py.Dataset:
+        if view.name not in self._file:
+            self._file.create_dataset(
+                view.name, (len(self._ids), *shape), np.float16, chunks=(1, *shape), **hdf5plugin.LZ4()
+            )
+        return self._file[view.name]
+
+
+@contextlib.contextmanager
+def write_features(path: str | Path, ids: Sequence[str]) -> Iterator[FeatureWriter]:
+    """Yield a writer of the shard `path` for the photographs `ids`; the file appears when all is well."""
+    with atomic_file(path) as aside, h5py.File(aside, "w") as file:
+        yield FeatureWriter(file, ids)
+
+
+class FeatureShard:
+    """A shard, open for reading: its `ids`, its `views`, and the maps of a photograph."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        try:
+            self._file = h5py.File(self.path, "r", locking=False)
+            self.ids = tuple(self._file["ids"].asstr()[:])
+        except (OSError, KeyError) as error:
+            raise TagsegError(f"{path}: not a feature shard ({error}); delete it and run again") from None
+        self.views = tuple(sorted(name for name in self._file if name != "ids"))
+        self._check()
+
+    def _check(self) -> None:
+        for view in self.views:
+            shape = self._file[view].shape
+            if len(shape) != 4 or shape[0] != len(self.ids):
+                raise TagsegError(
+                    f"{self.path}: view {view} has shape {shape} for {len(self.ids)} photographs; "
+                    "delete it and run again"
+                )
+
+    def maps(self, position: int) -> dict[str, np.ndarray]:
+        """Return the maps float16 (C, h, w) of the photograph at `position`, by the view's name."""
+        return {view: self._file[view][position] for view in self.views}
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __enter__(self) -> "FeatureShard":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()

@@ -1,0 +1,163 @@
+"""Photographs and masks, from files to arrays and back. Pillow reads and writes all of them."""
+
+import io
+import warnings
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from tagseg.errors import TagsegError
+from tagseg.files import atomic_file
+
+VOID = 255
+"""Label of pixels that are neither scored nor learnt from."""
+
+MAX_PIXELS = 100_000_000
+"""Largest photograph that is opened, in pixels: a guard against decompression bombs."""
+
+PHOTOGRAPH_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
+
+_FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "MPO")
+_ORIENTATION_TAG = 0x0112
+_TURNED = (5, 6, 7, 8)  # EXIF orientations that swap width and height
+
+
+def _open(path: str | Path) -> Image.Image:
+    """Open an image lazily. Raises TagsegError where it is missing, not an image or too large."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            image = Image.open(path, formats=_FORMATS)
+    except FileNotFoundError:
+        raise TagsegError(f"{path}: no such image; restore it or take it out of the data set") from None
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise TagsegError(f"{path}: not a readable image ({error}); replace or remove it") from None
+    if image.width * image.height > MAX_PIXELS:
+        raise TagsegError(
+            f"{path}: {image.width}x{image.height} exceeds {MAX_PIXELS:,} pixels; scale it down"
+        )
+    return image
+
+
+def photograph_size(path: str | Path) -> tuple[int, int]:
+    """Return (width, height) of a photograph as `read_photograph` gives it, reading the header only."""
+    with _open(path) as image:
+        turned = image.getexif().get(_ORIENTATION_TAG) in _TURNED
+        return (image.height, image.width) if turned else (image.width, image.height)
+
+
+def read_photograph(path: str | Path) -> np.ndarray:
+    """Read any photograph as RGB, uint8, (height, width, 3), C-contiguous, writable.
+
+    EXIF rotation is applied; grey-scale, palette, CMYK and 16-bit images are converted; transparent
+    pixels are laid over white. Raises TagsegError (see `_open`), also where the pixels are damaged.
+    """
+    with _open(path) as image:
+        try:
+            upright = ImageOps.exif_transpose(image)
+            return np.array(_to_rgb(upright), dtype=np.uint8, order="C")
+        except (OSError, SyntaxError, ValueError) as error:
+            raise TagsegError(f"{path}: damaged image ({error}); replace or remove it") from None
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    """Convert an image of any Pillow mode to RGB without Pillow's clipping of 16-bit values."""
+    if image.mode.startswith(("I", "F")):
+        return _stretch_to_8_bits(image).convert("RGB")
+    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, "white")
+        return Image.alpha_composite(white, image).convert("RGB")
+    return image.convert("RGB")
+
+
+def _stretch_to_8_bits(image: Image.Image) -> Image.Image:
+    """Map 16-bit integers [0, 65535], or floats of any range, to 8 bits; Pillow would clip at 255."""
+    values = np.asarray(image, dtype=np.float64)
+    low, high = (0, 65535) if image.mode.startswith("I") else (np.nanmin(values), np.nanmax(values))
+    scaled = np.nan_to_num((values - low) / max(high - low, 1e-12))
+    return Image.fromarray((255 * scaled.clip(0, 1)).round().astype(np.uint8))
+
+
+def resize_photograph(photograph: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Resize an RGB uint8 array (H, W, 3) bilinearly (antialiased when it shrinks)."""
+    image = Image.fromarray(photograph)
+    return np.array(image.resize((width, height), Image.Resampling.BILINEAR))
+
+
+def resize_mask(mask: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Resize a label array uint8 (H, W) with nearest neighbours: labels never mix."""
+    return np.array(Image.fromarray(mask).resize((width, height), Image.Resampling.NEAREST))
+
+
+def resize_map(values: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Resize a real-valued map (h, w) bilinearly to float32 (height, width).
+
+    Pixel centres are aligned as in torch's `interpolate(align_corners=False)`, to which it is equal
+    when it enlarges; when it shrinks it averages, so that no value is skipped.
+    """
+    image = Image.fromarray(np.ascontiguousarray(values, dtype=np.float32))
+    return np.array(image.resize((width, height), Image.Resampling.BILINEAR))
+
+
+def voc_palette() -> np.ndarray:
+    """Return PASCAL VOC's colour map, uint8 (256, 3): the bits of a label dealt to R, G, B in turn."""
+    labels = np.arange(256)
+    palette = np.zeros((256, 3), np.uint8)
+    for bit in range(8):
+        for channel in range(3):
+            palette[:, channel] |= (((labels >> (3 * bit + channel)) & 1) << (7 - bit)).astype(np.uint8)
+    return palette
+
+
+def encode_mask(mask: np.ndarray) -> bytes:
+    """Return a label array uint8 (H, W) as the bytes of a palette PNG in VOC's colours."""
+    image = Image.fromarray(np.ascontiguousarray(mask, dtype=np.uint8)).convert("L")
+    image.putpalette(voc_palette().tobytes())
+    stream = io.BytesIO()
+    image.save(stream, format="PNG")
+    return stream.getvalue()
+
+
+def write_mask(path: str | Path, mask: np.ndarray) -> None:
+    """Write a label array uint8 (H, W) as a palette PNG in VOC's colours, atomically."""
+    with atomic_file(path) as aside:
+        aside.write_bytes(encode_mask(mask))
+
+
+def read_mask(path: str | Path, classes: int | None = None) -> np.ndarray:
+    """Read a palette or grey-scale PNG as labels, uint8 (H, W).
+
+    Raises TagsegError where the file has colours instead of labels, or, given the number of `classes`
+    (background counted), holds a label that is neither below it nor 255.
+    """
+    with _open(path) as image:
+        if image.mode not in ("P", "L", "1"):
+            raise TagsegError(
+                f"{path}: mode {image.mode}, where a mask has one label a pixel (palette or grey PNG)"
+            )
+        try:
+            mask = np.array(image, dtype=np.uint8)
+        except (OSError, SyntaxError) as error:
+            raise TagsegError(f"{path}: damaged mask ({error}); replace it") from None
+    if classes is not None:
+        _check_labels(path, mask, classes)
+    return mask
+
+
+def _check_labels(path: str | Path, mask: np.ndarray, classes: int) -> None:
+    """Raise TagsegError where `mask` holds a label that is neither a class nor void."""
+    present = np.flatnonzero(np.bincount(mask.ravel(), minlength=256)[:VOID])
+    if present.size and present[-1] >= classes:
+        raise TagsegError(
+            f"{path}: label {present[-1]}, where the classes end at {classes - 1}; mend the mask or "
+            "the class list"
+        )
+
+
+def overlay(photograph: np.ndarray, mask: np.ndarray, opacity: float = 0.55) -> np.ndarray:
+    """Lay the colours of `mask` (H, W) over `photograph` uint8 (H, W, 3); background stays clear."""
+    colours = voc_palette()[mask].astype(np.float32)
+    share = np.where(mask == 0, 0, opacity).astype(np.float32)[..., None]
+    return (photograph * (1 - share) + colours * share).round().astype(np.uint8)

@@ -1,0 +1,115 @@
+"""The index: one row a photograph. Every stage reads it, and none a data set's own layout."""
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tagseg.errors import TagsegError
+from tagseg.files import atomic_file
+from tagseg.images import voc_palette
+
+SPLITS = ("train", "val", "test")
+BACKGROUND = "background"
+SEPARATOR = ";"
+MAX_CLASSES = 255  # labels are uint8 and 255 is void
+
+_COLUMNS = ("id", "path", "width", "height", "split", "tags", "mask")
+
+
+@dataclass(frozen=True)
+class Photograph:
+    """One row: where a photograph lies, its size in pixels after EXIF rotation, and what is on it.
+
+    `id` is unique in the index and safe as a relative file name without suffix (it may hold "/").
+    `tags` are class names in the order of the class list, without background; `mask` is the file of
+    its true labels, or None.
+    """
+
+    id: str
+    path: str
+    width: int
+    height: int
+    split: str
+    tags: tuple[str, ...]
+    mask: str | None = None
+
+
+@dataclass(frozen=True)
+class Index:
+    """The photographs of a data set, sorted by id, and its classes; class 0 is the background."""
+
+    classes: tuple[str, ...]
+    photographs: tuple[Photograph, ...]
+
+    def of_split(self, split: str) -> tuple[Photograph, ...]:
+        """Return the photographs of a split, in order of their id."""
+        return tuple(row for row in self.photographs if row.split == split)
+
+    def shard(self, split: str, number: int, shards: int) -> tuple[Photograph, ...]:
+        """Return every `shards`-th photograph of a split, from the `number`-th on (0-based)."""
+        return self.of_split(split)[number::shards]
+
+    def numbers(self, photograph: Photograph) -> tuple[int, ...]:
+        """Return the class numbers (1-based; 0 is background) of a photograph's tags."""
+        return tuple(self.classes.index(tag) for tag in photograph.tags)
+
+
+def check_class_names(names: Sequence[str], source: str | Path) -> None:
+    """Raise TagsegError where a name cannot be a class: empty, background, doubled, unfit for a path."""
+    for name in names:
+        if not name or name != name.strip() or name.casefold() == BACKGROUND or name.startswith("."):
+            raise TagsegError(f"{source}: {name!r} cannot be the name of a class; rename it")
+        if any(sign in name for sign in f"/\\{SEPARATOR}") or not name.isprintable():
+            raise TagsegError(f"{source}: class {name!r} holds a sign that file names cannot; rename it")
+    doubled = sorted({name for name in names if list(names).count(name) > 1})
+    if doubled:
+        raise TagsegError(f"{source}: class {doubled[0]!r} is listed twice; remove one")
+    if not 1 <= len(names) < MAX_CLASSES:
+        raise TagsegError(f"{source}: {len(names)} classes, where 1 to {MAX_CLASSES - 1} are possible")
+
+
+def write_index(folder: str | Path, index: Index) -> None:
+    """Write `index.csv` and `classes.csv` (number, name, colour) into `folder`, each atomically."""
+    folder = Path(folder)
+    with (
+        atomic_file(folder / "classes.csv") as aside,
+        open(aside, "w", newline="", encoding="utf-8") as stream,
+    ):
+        writer = csv.writer(stream)
+        writer.writerow(("number", "name", "red", "green", "blue"))
+        for number, name in enumerate(index.classes):
+            writer.writerow((number, name, *voc_palette()[number]))
+    with atomic_file(folder / "index.csv") as aside, open(aside, "w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(_COLUMNS)
+        for row in sorted(index.photographs, key=lambda photograph: photograph.id):
+            tags = SEPARATOR.join(row.tags)
+            size = (row.width, row.height)
+            writer.writerow((row.id, row.path, *size, row.split, tags, row.mask or ""))
+
+
+def read_index(folder: str | Path) -> Index:
+    """Read what `write_index` wrote. Raises TagsegError where a file is missing or malformed."""
+    folder = Path(folder)
+    classes = tuple(row["name"] for row in _read_rows(folder / "classes.csv", ("number", "name")))
+    rows = _read_rows(folder / "index.csv", _COLUMNS)
+    return Index(classes, tuple(_photograph(row) for row in rows))
+
+
+def _read_rows(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
+    try:
+        with open(path, newline="", encoding="utf-8") as stream:
+            reader = csv.DictReader(stream)
+            missing = set(columns) - set(reader.fieldnames or ())
+            if missing:
+                raise TagsegError(f"{path}: no column {sorted(missing)[0]!r}; build the index again")
+            return list(reader)
+    except FileNotFoundError:
+        raise TagsegError(f"{path}: no such file; run the stage `build_index` first") from None
+
+
+def _photograph(row: dict[str, str]) -> Photograph:
+    tags = tuple(row["tags"].split(SEPARATOR)) if row["tags"] else ()
+    size = (int(row["width"]), int(row["height"]))
+    return Photograph(row["id"], row["path"], *size, row["split"], tags, row["mask"] or None)

@@ -1,0 +1,94 @@
+"""Shards of masks: a folder of palette PNGs and a manifest by which the next stage checks them.
+
+A shard appears with its manifest or not at all. Readers trust no listing of the folder: what counts is
+the manifest, and a file that it names and that vanished or changed is an error that says so.
+"""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tagseg.errors import TagsegError
+from tagseg.files import atomic_folder, read_json, write_json
+from tagseg.images import encode_mask, read_mask
+
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class MaskFile:
+    """One mask of a shard: its photograph's id, its file, (height, width) in pixels, SHA-256."""
+
+    id: str
+    path: Path
+    height: int
+    width: int
+    sha256: str
+
+    def read(self) -> np.ndarray:
+        """Return the labels, uint8 (height, width). Raises TagsegError where the file has changed."""
+        try:
+            content = self.path.read_bytes()
+        except FileNotFoundError:
+            raise TagsegError(f"{self.path}: gone since it was made; {_remedy(self.path)}") from None
+        if hashlib.sha256(content).hexdigest() != self.sha256:
+            raise TagsegError(f"{self.path}: altered since it was made; {_remedy(self.path)}")
+        return read_mask(self.path)
+
+
+def _remedy(path: Path) -> str:
+    shard = next(parent for parent in path.parents if (parent / MANIFEST).exists())
+    return f"delete the folder {shard} and run again"
+
+
+def write_mask_shard(folder: str | Path, masks: Iterable[tuple[str, np.ndarray]]) -> int:
+    """Write (photograph id, labels uint8 (H, W)) pairs as a shard; return how many there were."""
+    rows = []
+    with atomic_folder(folder) as aside:
+        for name, mask in masks:
+            content = encode_mask(mask)
+            file = aside / f"{name}.png"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(content)
+            rows.append(_manifest_row(name, mask, content))
+        write_json(aside / MANIFEST, {"masks": rows})
+    return len(rows)
+
+
+def _manifest_row(name: str, mask: np.ndarray, content: bytes) -> dict:
+    labels, counts = np.unique(mask, return_counts=True)
+    return {
+        "id": name,
+        "height": mask.shape[0],
+        "width": mask.shape[1],
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "pixels": {str(label): int(count) for label, count in zip(labels, counts, strict=True)},
+    }
+
+
+def read_mask_shards(folders: Sequence[str | Path]) -> dict[str, MaskFile]:
+    """Return the masks of several shards by photograph id.
+
+    Raises TagsegError where a manifest is missing or malformed, or where two shards hold one id.
+    """
+    masks: dict[str, MaskFile] = {}
+    for folder in map(Path, folders):
+        for file in _mask_files(folder):
+            if file.id in masks:
+                raise TagsegError(f"{folder}: {file.id} is in {masks[file.id].path} too; delete one shard")
+            masks[file.id] = file
+    return masks
+
+
+def _mask_files(folder: Path) -> list[MaskFile]:
+    manifest = read_json(folder / MANIFEST)
+    try:
+        return [
+            MaskFile(row["id"], folder / f"{row['id']}.png", row["height"], row["width"], row["sha256"])
+            for row in manifest["masks"]
+        ]
+    except (KeyError, TypeError):
+        raise TagsegError(f"{folder / MANIFEST}: not a manifest; delete {folder} and run again") from None

@@ -1,0 +1,259 @@
+"""Class patterns: the first principal component of a class's features (the paper's Eq. 1 and 2).
+
+One pass over the feature shards serves all classes: a photograph's moments are computed once and added to
+every class whose subset holds it. The covariance is exactly Eq. 2 (division by K, the number of positions);
+what is added up is centred on a shift near the mean, because sum(t t^T) - K mean mean^T cancels badly.
+"""
+
+import contextlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from scipy.linalg.blas import dsyrk
+from scipy.sparse.linalg import eigsh
+
+from tagseg.cam_shards import CamMaps
+from tagseg.errors import TagsegError
+from tagseg.features import FeatureShard
+from tagseg.files import atomic_folder, read_json, write_json
+from tagseg.images import resize_map
+
+COMPONENTS = 50
+"""Explained variance is kept of so many components (the paper's Figure 3)."""
+
+WEAK_CORRELATION = 0.1
+"""Below it, the sign of a pattern that the CAM gives is little better than luck: a warning is due."""
+
+
+class Moments:
+    """Running count, sum and Gram matrix of descriptors (float64) about a fixed shift.
+
+    `mean()` and `covariance()` are those of Eq. 2 whatever the shift; the nearer it is to the mean, the
+    fewer digits are lost.
+    """
+
+    def __init__(self, shift: np.ndarray) -> None:
+        self.shift = np.asarray(shift, np.float64)
+        self.count = 0
+        self._sum = np.zeros(len(self.shift))
+        self._gram = np.zeros((len(self.shift),) * 2)
+
+    def add(self, count: int, total: np.ndarray, gram: np.ndarray) -> None:
+        """Add `count` descriptors with shifted sum `total` (d,) and shifted Gram matrix (d, d)."""
+        self.count += count
+        self._sum += total
+        self._gram += gram
+
+    def mean(self) -> np.ndarray:
+        """Return the mean descriptor (d,), float64. Raises ValueError where nothing was added."""
+        self._check()
+        return self.shift + self._sum / self.count
+
+    def covariance(self) -> np.ndarray:
+        """Return the covariance (d, d), float64, of Eq. 2. Raises ValueError where nothing was added."""
+        self._check()
+        offset = self._sum / self.count
+        return self._gram / self.count - np.outer(offset, offset)
+
+    def _check(self) -> None:
+        if not self.count:
+            raise ValueError("moments of no descriptor")
+
+
+def image_moments(maps: Iterable[np.ndarray], shift: np.ndarray) -> tuple[int, np.ndarray, np.ndarray]:
+    """Return count, shifted sum (d,) and shifted Gram matrix (d, d) of maps (d, h, w), in float64."""
+    descriptors = np.concatenate(
+        [np.asarray(one, np.float64).reshape(len(shift), -1) for one in maps], axis=1
+    )
+    descriptors -= shift[:, None]
+    # A C-ordered (d, n) array is an F-ordered (n, d) one to BLAS: no copy is made of it.
+    upper = dsyrk(1.0, descriptors.T, trans=1)
+    gram = np.triu(upper) + np.triu(upper, 1).T
+    return descriptors.shape[1], descriptors.sum(axis=1), gram
+
+
+def class_moments(shards: Sequence[FeatureShard], subsets: Mapping[str, Sequence[str]]) -> dict[str, Moments]:
+    """Return each class's moments over all positions and views of the photographs in its subset.
+
+    `subsets` maps a class to photograph ids. Raises TagsegError where a subset names a photograph that
+    no shard holds.
+    """
+    classes_of: dict[str, list[str]] = {}
+    for tag, ids in subsets.items():
+        for name in ids:
+            classes_of.setdefault(name, []).append(tag)
+    moments: dict[str, Moments] = {}
+    shift = None
+    for shard in shards:
+        for position, name in enumerate(shard.ids):
+            tags = classes_of.pop(name, ())
+            if not tags:
+                continue
+            maps = shard.maps(position).values()
+            shift = _first_mean(maps) if shift is None else shift
+            addend = image_moments(maps, shift)
+            for tag in tags:
+                moments.setdefault(tag, Moments(shift)).add(*addend)
+    if classes_of:
+        raise TagsegError(f"{next(iter(classes_of))}: in a subset but in no feature shard; run again")
+    return moments
+
+
+def _first_mean(maps: Iterable[np.ndarray]) -> np.ndarray:
+    """Return the mean descriptor of one photograph: near enough to every class's mean to shift by."""
+    return np.mean([np.asarray(one, np.float64).mean(axis=(1, 2)) for one in maps], axis=0)
+
+
+@dataclass(frozen=True)
+class ClassPattern:
+    """A class's pattern and the mean it is centred on: the q_c of Eq. 3 is (t - mean) . eigenvector.
+
+    `eigenvector` and `mean` are float64 (d,), the former of length 1; `explained_variance` float64
+    (<= 50,) are shares of the whole variance, in descending order; `cam_correlation` is the Pearson
+    correlation of q_c with the CAM over the subset (nan until `orient` was called); `positions` is K.
+    """
+
+    eigenvector: np.ndarray
+    mean: np.ndarray
+    explained_variance: np.ndarray
+    positions: int
+    cam_correlation: float = float("nan")
+
+    def project(self, maps: np.ndarray) -> np.ndarray:
+        """Return q_c (Eq. 3), float32 (h, w), of the features (d, h, w)."""
+        flat = np.asarray(maps, np.float32).reshape(len(self.mean), -1)
+        q = self.eigenvector.astype(np.float32) @ flat - np.float32(self.eigenvector @ self.mean)
+        return q.reshape(maps.shape[1:])
+
+
+def leading_pattern(moments: Moments) -> ClassPattern:
+    """Return the pattern of `moments`: the unit eigenvector of the largest eigenvalue, of either sign.
+
+    Raises TagsegError where the features do not vary at all.
+    """
+    covariance = moments.covariance()
+    trace = np.trace(covariance)
+    if not trace > 0:
+        raise TagsegError("the features of the class do not vary, so they have no principal component")
+    components = min(COMPONENTS, len(covariance) - 1)
+    # A fixed start vector: the solver's own is random, and would change the last bits of every run.
+    values, vectors = eigsh(covariance, k=components, which="LA", v0=_start_vector(len(covariance)))
+    order = np.argsort(values)[::-1]
+    leading = vectors[:, order[0]]
+    shares = np.clip(values[order], 0, None) / trace
+    return ClassPattern(leading / np.linalg.norm(leading), moments.mean(), shares, moments.count)
+
+
+def _start_vector(dimension: int) -> np.ndarray:
+    return np.random.default_rng(0).standard_normal(dimension)
+
+
+class Correlation:
+    """Pearson correlation of two streams of numbers, added up in float64."""
+
+    def __init__(self) -> None:
+        self._sums = np.zeros(6)
+
+    def add(self, first: np.ndarray, second: np.ndarray) -> None:
+        """Add two arrays of one shape."""
+        a, b = first.astype(np.float64).ravel(), second.astype(np.float64).ravel()
+        self._sums += (a.size, a.sum(), b.sum(), a @ a, b @ b, a @ b)
+
+    def value(self) -> float:
+        """Return the correlation in [-1, 1]; 0 where one of the streams does not vary."""
+        n, a, b, aa, bb, ab = self._sums
+        variances = (n * aa - a * a) * (n * bb - b * b)
+        return float((n * ab - a * b) / np.sqrt(variances)) if variances > 0 else 0.0
+
+
+def orient_patterns(
+    patterns: Mapping[str, ClassPattern],
+    numbers: Mapping[str, int],
+    shards: Sequence[FeatureShard],
+    subsets: Mapping[str, Sequence[str]],
+    cams: CamMaps,
+) -> dict[str, ClassPattern]:
+    """Turn each pattern so that its projection correlates positively with the CAM of its class.
+
+    PCA leaves the sign open; the classifier's own activation decides it, over the whole subset.
+    `numbers` gives a class's number in `cams`. Raises TagsegError where a CAM is missing.
+    """
+    members = {tag: frozenset(ids) for tag, ids in subsets.items()}
+    correlations = {tag: Correlation() for tag in patterns}
+    for shard in shards:
+        for position, name in enumerate(shard.ids):
+            tags = [tag for tag in patterns if name in members[tag]]
+            maps = shard.maps(position).values() if tags else ()
+            for tag in tags:
+                cam = _cam_of(cams, name, numbers[tag])
+                for one in maps:
+                    q = patterns[tag].project(one)
+                    correlations[tag].add(q, resize_map(cam, *q.shape))
+    return {tag: _oriented(pattern, correlations[tag].value()) for tag, pattern in patterns.items()}
+
+
+def _cam_of(cams: CamMaps, name: str, number: int) -> np.ndarray:
+    try:
+        return cams[name][number]
+    except KeyError:
+        raise TagsegError(f"{name}: no CAM of class {number}; delete the CAM shards and run again") from None
+
+
+def _oriented(pattern: ClassPattern, correlation: float) -> ClassPattern:
+    sign = -1.0 if correlation < 0 else 1.0
+    return ClassPattern(
+        sign * pattern.eigenvector,
+        pattern.mean,
+        pattern.explained_variance,
+        pattern.positions,
+        abs(correlation),
+    )
+
+
+def write_patterns(folder: str | Path, patterns: Mapping[str, ClassPattern]) -> None:
+    """Write `{class}/eigenvector.npy`, `mean.npy`, `explained_variance.npy` and a summary, all or none."""
+    with atomic_folder(folder) as aside:
+        for tag, pattern in patterns.items():
+            (aside / tag).mkdir()
+            for name in _ARRAYS:
+                np.save(aside / tag / f"{name}.npy", getattr(pattern, name), allow_pickle=False)
+        write_json(aside / "patterns.json", {tag: _summary(one) for tag, one in patterns.items()})
+
+
+_ARRAYS = ("eigenvector", "mean", "explained_variance")
+
+
+def _summary(pattern: ClassPattern) -> dict:
+    return {
+        "cam_correlation": pattern.cam_correlation,
+        "explained_variance": float(pattern.explained_variance[0]),
+        "positions": pattern.positions,
+    }
+
+
+def read_patterns(folder: str | Path) -> dict[str, ClassPattern]:
+    """Read what `write_patterns` wrote. Raises TagsegError where a file is missing or malformed."""
+    folder = Path(folder)
+    patterns = {}
+    for tag, summary in read_json(folder / "patterns.json").items():
+        arrays = {name: _load(folder / tag / f"{name}.npy") for name in _ARRAYS}
+        patterns[tag] = ClassPattern(
+            **arrays, positions=summary["positions"], cam_correlation=summary["cam_correlation"]
+        )
+    return patterns
+
+
+def _load(path: Path) -> np.ndarray:
+    try:
+        return np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise TagsegError(f"{path}: not an array ({error}); delete {path.parent.parent}, run again") from None
+
+
+@contextlib.contextmanager
+def open_shards(paths: Sequence[str | Path]):
+    """Yield the feature shards at `paths`, open for reading."""
+    with contextlib.ExitStack() as stack:
+        yield [stack.enter_context(FeatureShard(path)) for path in paths]
