@@ -1,8 +1,10 @@
 """Dense CRF (Krähenbühl & Koltun 2011) as the last refinement of masks, through pydensecrf."""
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 from typing import TypeVar
 
 import numpy as np
@@ -77,9 +79,19 @@ def _hard_unary(mask: np.ndarray, labels: np.ndarray, confidence: float) -> np.n
 def in_processes(
     function: Callable[[Task], Result], tasks: Iterable[Task], processes: int
 ) -> Iterator[Result]:
-    """Yield function(task) in the order of `tasks`: pydensecrf holds the GIL, so processes, not threads."""
+    """Yield function(task) in the order of `tasks`: pydensecrf holds the GIL, so processes, not threads.
+
+    A few tasks are under way at once and no more, so that a long iterable never lies in memory whole.
+    """
     if processes <= 1:
         yield from map(function, tasks)
         return
-    with ProcessPoolExecutor(processes) as pool:
-        yield from pool.map(function, tasks, chunksize=4)
+    # Forked children start at once; they call neither CUDA nor torch, which a fork would break.
+    with ProcessPoolExecutor(processes, mp_context=get_context("fork")) as pool:
+        under_way: deque[Future[Result]] = deque()
+        for task in tasks:
+            under_way.append(pool.submit(function, task))
+            if len(under_way) > 3 * processes:
+                yield under_way.popleft().result()
+        while under_way:
+            yield under_way.popleft().result()

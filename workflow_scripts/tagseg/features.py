@@ -79,12 +79,14 @@ class FeatureShard:
         try:
             self._file = h5py.File(self.path, "r", locking=False)
             self.ids = tuple(self._file["ids"].asstr()[:])
-        except (OSError, KeyError) as error:
+        except (OSError, KeyError, TypeError, AttributeError) as error:
             raise TagsegError(f"{path}: not a feature shard ({error}); delete it and run again") from None
         self.views = tuple(sorted(name for name in self._file if name != "ids"))
         self._check()
 
     def _check(self) -> None:
+        if self.ids and not self.views:
+            raise TagsegError(f"{self.path}: no features in the shard; delete it and run again")
         for view in self.views:
             shape = self._file[view].shape
             if len(shape) != 4 or shape[0] != len(self.ids):
@@ -94,8 +96,14 @@ class FeatureShard:
                 )
 
     def maps(self, position: int) -> dict[str, np.ndarray]:
-        """Return the maps float16 (C, h, w) of the photograph at `position`, by the view's name."""
-        return {view: self._file[view][position] for view in self.views}
+        """Return the maps float16 (C, h, w) of the photograph at `position`, by the view's name.
+
+        Raises TagsegError where the file is damaged.
+        """
+        try:
+            return {view: self._file[view][position] for view in self.views}
+        except OSError as error:
+            raise TagsegError(f"{self.path}: damaged ({error}); delete it and run again") from None
 
     def __len__(self) -> int:
         return len(self.ids)

@@ -18,7 +18,7 @@ MAX_PIXELS = 100_000_000
 
 PHOTOGRAPH_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
 
-_FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "MPO")
+_FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP")  # JPEG's reader opens cameras' MPO files too
 _ORIENTATION_TAG = 0x0112
 _TURNED = (5, 6, 7, 8)  # EXIF orientations that swap width and height
 
@@ -41,9 +41,16 @@ def _open(path: str | Path) -> Image.Image:
 
 
 def photograph_size(path: str | Path) -> tuple[int, int]:
-    """Return (width, height) of a photograph as `read_photograph` gives it, reading the header only."""
+    """Return (width, height) of a photograph as `read_photograph` gives it.
+
+    Reads the header only, save for a PNG without EXIF, which may come after the pixels. Raises
+    TagsegError (see `_open`), also where that part of the file is damaged.
+    """
     with _open(path) as image:
-        turned = image.getexif().get(_ORIENTATION_TAG) in _TURNED
+        try:
+            turned = image.getexif().get(_ORIENTATION_TAG) in _TURNED
+        except (OSError, SyntaxError, ValueError) as error:
+            raise TagsegError(f"{path}: damaged image ({error}); replace or remove it") from None
         return (image.height, image.width) if turned else (image.width, image.height)
 
 
@@ -138,12 +145,19 @@ def read_mask(path: str | Path, classes: int | None = None) -> np.ndarray:
                 f"{path}: mode {image.mode}, where a mask has one label a pixel (palette or grey PNG)"
             )
         try:
-            mask = np.array(image, dtype=np.uint8)
+            mask = _labels(image)
         except (OSError, SyntaxError) as error:
             raise TagsegError(f"{path}: damaged mask ({error}); replace it") from None
     if classes is not None:
         _check_labels(path, mask, classes)
     return mask
+
+
+def _labels(image: Image.Image) -> np.ndarray:
+    """Return the labels as they are stored: Pillow stretches 2- and 4-bit grey to 0..255."""
+    raw_mode = image.tile[0][3] if image.tile else None
+    stretched = {"L;2": 85, "L;4": 17}.get(raw_mode if isinstance(raw_mode, str) else "", 1)
+    return np.array(image, dtype=np.uint8) // np.uint8(stretched)
 
 
 def _check_labels(path: str | Path, mask: np.ndarray, classes: int) -> None:

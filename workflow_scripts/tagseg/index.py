@@ -94,7 +94,10 @@ def read_index(folder: str | Path) -> Index:
     folder = Path(folder)
     classes = tuple(row["name"] for row in _read_rows(folder / "classes.csv", ("number", "name")))
     rows = _read_rows(folder / "index.csv", _COLUMNS)
-    return Index(classes, tuple(_photograph(row) for row in rows))
+    try:
+        return Index(classes, tuple(_photograph(row) for row in rows))
+    except (TypeError, ValueError) as error:
+        raise TagsegError(f"{folder / 'index.csv'}: malformed row ({error}); build the index again") from None
 
 
 def _read_rows(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
@@ -107,9 +110,13 @@ def _read_rows(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
             return list(reader)
     except FileNotFoundError:
         raise TagsegError(f"{path}: no such file; run the stage `build_index` first") from None
+    except (ValueError, csv.Error) as error:
+        raise TagsegError(f"{path}: not a table in UTF-8 ({error}); build the index again") from None
 
 
 def _photograph(row: dict[str, str]) -> Photograph:
+    if None in row or None in row.values():
+        raise ValueError(f"{row['id']} has cells too many or too few")
     tags = tuple(row["tags"].split(SEPARATOR)) if row["tags"] else ()
     size = (int(row["width"]), int(row["height"]))
     return Photograph(row["id"], row["path"], *size, row["split"], tags, row["mask"] or None)

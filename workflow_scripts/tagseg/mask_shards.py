@@ -7,7 +7,7 @@ the manifest, and a file that it names and that vanished or changed is an error 
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import numpy as np
 
@@ -40,22 +40,33 @@ class MaskFile:
 
 
 def _remedy(path: Path) -> str:
-    shard = next(parent for parent in path.parents if (parent / MANIFEST).exists())
+    shard = next((parent for parent in path.parents if (parent / MANIFEST).exists()), path.parent)
     return f"delete the folder {shard} and run again"
 
 
 def write_mask_shard(folder: str | Path, masks: Iterable[tuple[str, np.ndarray]]) -> int:
-    """Write (photograph id, labels uint8 (H, W)) pairs as a shard; return how many there were."""
+    """Write (photograph id, labels uint8 (H, W)) pairs as a shard; return how many there were.
+
+    Raises TagsegError where an id leads out of the folder.
+    """
     rows = []
     with atomic_folder(folder) as aside:
         for name, mask in masks:
             content = encode_mask(mask)
-            file = aside / f"{name}.png"
+            file = aside / _file_name(name, folder)
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(content)
             rows.append(_manifest_row(name, mask, content))
         write_json(aside / MANIFEST, {"masks": rows})
     return len(rows)
+
+
+def _file_name(name: str, folder: str | Path) -> str:
+    """Return the path, within a shard, of a photograph's mask; an id must not lead out of the shard."""
+    path = PurePath(name)
+    if path.is_absolute() or ".." in path.parts:
+        raise TagsegError(f"{folder}: the id {name!r} leads out of the folder; rename the photograph")
+    return f"{name}.png"
 
 
 def _manifest_row(name: str, mask: np.ndarray, content: bytes) -> dict:
@@ -72,7 +83,8 @@ def _manifest_row(name: str, mask: np.ndarray, content: bytes) -> dict:
 def read_mask_shards(folders: Sequence[str | Path]) -> dict[str, MaskFile]:
     """Return the masks of several shards by photograph id.
 
-    Raises TagsegError where a manifest is missing or malformed, or where two shards hold one id.
+    Raises TagsegError where a manifest is missing or malformed, where an id leads out of its shard, or
+    where two shards hold one id.
     """
     masks: dict[str, MaskFile] = {}
     for folder in map(Path, folders):
@@ -87,7 +99,13 @@ def _mask_files(folder: Path) -> list[MaskFile]:
     manifest = read_json(folder / MANIFEST)
     try:
         return [
-            MaskFile(row["id"], folder / f"{row['id']}.png", row["height"], row["width"], row["sha256"])
+            MaskFile(
+                row["id"],
+                folder / _file_name(row["id"], folder),
+                row["height"],
+                row["width"],
+                row["sha256"],
+            )
             for row in manifest["masks"]
         ]
     except (KeyError, TypeError):

@@ -27,9 +27,10 @@ class Confusion:
         classes = len(self.counts)
         scored = truth != VOID
         true, predicted = truth[scored].astype(np.int64), prediction[scored].astype(np.int64)
-        predicted[predicted == VOID] = classes
-        if max(true.max(initial=0), predicted.max(initial=0) - 1) >= classes:
+        void = predicted == VOID
+        if max(true.max(initial=0), predicted.max(initial=0, where=~void)) >= classes:
             raise ValueError(f"a label is beyond the {classes} classes")
+        predicted[void] = classes
         joint = np.bincount(true * (classes + 1) + predicted, minlength=self.counts.size)
         self.counts += joint.reshape(self.counts.shape)
 

@@ -27,6 +27,10 @@ WEAK_CORRELATION = 0.1
 """Below it, the sign of a pattern that the CAM gives is little better than luck: a warning is due."""
 
 
+ROUNDING = 1e-12
+"""Below this share of n * sum(x^2), what float64 sums give as a variance is rounding."""
+
+
 class Moments:
     """Running count, sum and Gram matrix of descriptors (float64) about a fixed shift.
 
@@ -123,9 +127,10 @@ class ClassPattern:
 
     def project(self, maps: np.ndarray) -> np.ndarray:
         """Return q_c (Eq. 3), float32 (h, w), of the features (d, h, w)."""
-        flat = np.asarray(maps, np.float32).reshape(len(self.mean), -1)
-        q = self.eigenvector.astype(np.float32) @ flat - np.float32(self.eigenvector @ self.mean)
-        return q.reshape(maps.shape[1:])
+        centred = np.array(maps, np.float32).reshape(len(self.mean), -1)
+        # Before the product, not after: float32 would lose the digits that a large mean has in common.
+        centred -= self.mean.astype(np.float32)[:, None]
+        return (self.eigenvector.astype(np.float32) @ centred).reshape(maps.shape[1:])
 
 
 def leading_pattern(moments: Moments) -> ClassPattern:
@@ -164,8 +169,11 @@ class Correlation:
     def value(self) -> float:
         """Return the correlation in [-1, 1]; 0 where one of the streams does not vary."""
         n, a, b, aa, bb, ab = self._sums
-        variances = (n * aa - a * a) * (n * bb - b * b)
-        return float((n * ab - a * b) / np.sqrt(variances)) if variances > 0 else 0.0
+        first, second = n * aa - a * a, n * bb - b * b
+        # What rounding leaves of a constant stream is not a variance.
+        if not (first > ROUNDING * n * aa and second > ROUNDING * n * bb):
+            return 0.0
+        return float(np.clip((n * ab - a * b) / np.sqrt(first * second), -1, 1))
 
 
 def orient_patterns(
@@ -235,14 +243,18 @@ def _summary(pattern: ClassPattern) -> dict:
 
 def read_patterns(folder: str | Path) -> dict[str, ClassPattern]:
     """Read what `write_patterns` wrote. Raises TagsegError where a file is missing or malformed."""
-    folder = Path(folder)
-    patterns = {}
-    for tag, summary in read_json(folder / "patterns.json").items():
-        arrays = {name: _load(folder / tag / f"{name}.npy") for name in _ARRAYS}
-        patterns[tag] = ClassPattern(
-            **arrays, positions=summary["positions"], cam_correlation=summary["cam_correlation"]
-        )
-    return patterns
+    path = Path(folder) / "patterns.json"
+    try:
+        return {tag: _read_pattern(path.parent / tag, one) for tag, one in read_json(path).items()}
+    except (KeyError, TypeError, AttributeError):
+        raise TagsegError(f"{path}: not a summary of patterns; delete {folder} and run again") from None
+
+
+def _read_pattern(folder: Path, summary: Mapping) -> ClassPattern:
+    arrays = {name: _load(folder / f"{name}.npy") for name in _ARRAYS}
+    if not arrays["eigenvector"].shape == arrays["mean"].shape == (arrays["mean"].size,):
+        raise TagsegError(f"{folder}: eigenvector and mean differ in size; delete it and run again")
+    return ClassPattern(**arrays, positions=summary["positions"], cam_correlation=summary["cam_correlation"])
 
 
 def _load(path: Path) -> np.ndarray:

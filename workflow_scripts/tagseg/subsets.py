@@ -27,13 +27,14 @@ def write_subsets(folder: str | Path, subsets: dict[str, tuple[str, ...]]) -> No
     """Write one list a class, `{class}.txt` with an id a line, all of them or none."""
     with atomic_folder(folder) as aside:
         for tag, ids in subsets.items():
-            (aside / f"{tag}.txt").write_text("".join(f"{name}\n" for name in ids), encoding="utf-8")
+            (aside / f"{tag}.txt").write_bytes("".join(f"{name}\n" for name in ids).encode())
 
 
 def read_subset(folder: str | Path, tag: str) -> tuple[str, ...]:
     """Return the ids of a class's subset. Raises TagsegError where its list is missing."""
     path = Path(folder) / f"{tag}.txt"
     try:
-        return tuple(path.read_text(encoding="utf-8").splitlines())
+        # Not `splitlines`: it would also break an id at a sign such as U+2028.
+        return tuple(name for name in path.read_bytes().decode().split("\n") if name)
     except FileNotFoundError:
         raise TagsegError(f"{path}: gone since it was made; delete {folder} and run again") from None

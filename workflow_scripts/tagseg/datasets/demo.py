@@ -1,8 +1,9 @@
 """The demo data set: drawn photographs with true masks, in the form of PASCAL VOC's devkit.
 
-It needs no download and is the same to the byte for the same settings. Image k depends on the seed and
-on k alone (and on size, classes and share): a larger data set begins with the images of a smaller one.
-What makes it harder or easier are the constants on top of `demo_textures`, `demo_shapes`, `demo_scenes`.
+It needs no download and is the same to the byte for the same settings. Image k depends on the seed
+and on k (and on size, classes and share), not on how many there are: a larger data set begins with
+the images of a smaller one. What makes it harder or easier are the constants on top of
+`demo_textures`, `demo_shapes` and `demo_scenes`.
 """
 
 import math
@@ -69,7 +70,7 @@ def parse_settings(content: Mapping[str, object]) -> DemoSettings:
     """Build settings from a mapping; keys left out keep their defaults, unknown ones raise."""
     unknown = set(content) - {field.name for field in fields(DemoSettings)}
     if unknown:
-        raise DemoSettingError(f"{', '.join(sorted(unknown))}: no such setting of the demo data set")
+        raise DemoSettingError(f"{', '.join(sorted(unknown))}: no such setting of the demo data")
     return DemoSettings(**content)
 
 
@@ -92,8 +93,8 @@ def splits(settings: DemoSettings) -> dict[str, list[str]]:
 def object_names(number: int, settings: DemoSettings, rng: np.random.Generator) -> list[str]:
     """Draw the class of each object of image `number`, back to front.
 
-    The main class runs through a fresh permutation every `classes` images and the images of two classes
-    are spread evenly, so that any run of images, hence each split, has a fair share of everything.
+    The main class runs through a fresh permutation every `classes` images and the images of two
+    classes are spread evenly, so that any run of images, hence each split, has a fair share of all.
     """
     names, share = class_names(settings), settings.multi_class_share
     block, turn = divmod(number - 1, len(names))
@@ -130,13 +131,13 @@ def write_devkit(folder: str | Path, settings: DemoSettings) -> None:
 
 
 def _refuse_foreign(folder: Path) -> None:
-    """Raise TagsegError if writing to `folder` would delete someone's files, such as a real devkit."""
+    """Raise TagsegError if writing to `folder` would delete other files, such as a real devkit."""
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return
     photographs = list((folder / "JPEGImages").glob("*"))
     ours = all(path.name.startswith("demo_") for path in photographs)
     if not (ours and (folder / "classes.txt").is_file()):
-        raise TagsegError(f"{folder}: holds something other than a demo data set; name another folder")
+        raise TagsegError(f"{folder}: holds other things than a demo data set; name another folder")
 
 
 def _write_lines(path: Path, lines: list[str]) -> None:

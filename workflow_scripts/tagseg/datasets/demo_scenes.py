@@ -1,6 +1,6 @@
 """One image of the demo data set: where the objects lie, how they are drawn, what the mask says."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import ndimage
@@ -15,9 +15,9 @@ AREA_ODDS = (0.15, 0.70, 0.15)  # of the three above
 SHARED_AREA = 0.6  # objects of an image with two are this much smaller
 TRUNCATED_ODDS = 0.15  # of an object to lie across the image's border
 CUT_OFF = (0.10, 0.40)  # share of its extent that lies outside then
-CONTRAST_ODDS = 0.8  # of an object to differ from its background in mean colour too, not in texture only
+CONTRAST_ODDS = 0.8  # of an object to differ from its background in colour, not in texture only
 CONTRAST_DISTANCE = 0.5  # RGB distance (0..1.7) that this asks for
-STRETCH = (0.88, 1.14)  # aspect ratio's change; area is kept
+STRETCH = (0.93, 1.08)  # aspect ratio's change; area is kept
 LEAN = 25  # degrees: how far an object with a natural upright stance is turned
 BLUR = (0.3, 0.8)  # pixels, standard deviation
 NOISE = (0.008, 0.025)  # sensor noise, standard deviation of values in 0..1
@@ -35,7 +35,10 @@ VOID_WIDTH = 3  # pixels, the band between two regions of the mask
 
 @dataclass(frozen=True)
 class Placement:
-    """Where an object lies: centre and radius (unit of its coordinates) in pixels, angle in radians."""
+    """Where an object lies, in pixels and radians; `radius` is the unit of its own coordinates.
+
+    `low` and `high` are the (x, y) corners of the object's box, in radii from its centre.
+    """
 
     x: float
     y: float
@@ -43,6 +46,8 @@ class Placement:
     angle: float
     stretch: float
     mirrored: bool
+    low: tuple[float, float] = (-1.6, -1.6)
+    high: tuple[float, float] = (1.6, 1.6)
 
     def to_object(self, x, y):
         """Map pixel coordinates to the object's (u, v)."""
@@ -74,8 +79,8 @@ class Scene:
 def draw_scene(names, labels, height, width, rng):
     """Draw objects of the given class names, the first one furthest back.
 
-    `labels` maps a name to its label in the mask. Scenes in which an object is hardly seen are thrown
-    away; RuntimeError after TRIES of them, which a size of 32 pixels or more does not meet.
+    `labels` maps a name to its label in the mask. Scenes in which an object is hardly seen are
+    thrown away; RuntimeError after TRIES of them, which only a tiny image meets.
     """
     for _ in range(TRIES):
         backdrop = background(height, width, rng)
@@ -83,15 +88,13 @@ def draw_scene(names, labels, height, width, rng):
         owner = _downsampled_owner(coverage)
         mask = _mask(owner, coverage, [labels[name] for name in names])
         if _all_visible(owner, mask, areas):
-            objects = [
-                _seen(name, owner == number, areas[number - 1]) for number, name in enumerate(names, start=1)
-            ]
+            objects = [_seen(name, owner == number) for number, name in enumerate(names, start=1)]
             return Scene(_photograph(image, rng), mask, objects)
     raise RuntimeError(f"no scene of {names} fits {width}x{height} pixels")
 
 
 def _draw_objects(names, backdrop, rng):
-    """Return the picture, the owner (0: background) at OVERSAMPLING, and each object's full area."""
+    """Return the picture, the finer owner (0: background), and each object's full area, pixels."""
     height, width = backdrop.shape[:2]
     owner = np.zeros((height * OVERSAMPLING, width * OVERSAMPLING), dtype=np.uint8)
     picture, areas = backdrop.copy(), []
@@ -119,7 +122,8 @@ def _place(name, look, height, width, count, rng):
         axis, cut = rng.integers(2), rng.uniform(*CUT_OFF) * radius * extent
         corner[axis] = -cut[axis] if rng.random() < 0.5 else room[axis] + cut[axis]
     x, y = corner - radius * low
-    return Placement(x, y, radius, angle, pose.stretch, pose.mirrored), unit_area * radius**2
+    placement = replace(pose, x=x, y=y, radius=radius, low=tuple(low), high=tuple(high))
+    return placement, unit_area * radius**2
 
 
 def _unit_extent(name, look: Look, pose):
@@ -128,35 +132,47 @@ def _unit_extent(name, look: Look, pose):
     x, y = np.meshgrid(axis, axis)
     inside, _ = surface(name, *pose.to_object(x, y), look)
     step = axis[1] - axis[0]
-    low = np.array([x[inside].min(), y[inside].min()]) - step / 2
-    high = np.array([x[inside].max(), y[inside].max()]) + step / 2
+    low = np.array([x[inside].min(), y[inside].min()]) - step
+    high = np.array([x[inside].max(), y[inside].max()]) + step
     return inside.sum() * step**2, low, high
 
 
 def _draw(name, look, placement, number, picture, owner, rng):
     """Lay one object over `picture` (H, W, 3) and `owner` (finer), in place, with soft edges."""
-    height, width = picture.shape[:2]
-    reach = 1.6 * placement.radius
-    left, right = (int(np.clip(placement.x + side, 0, width)) for side in (-reach, reach + 1))
-    top, bottom = (int(np.clip(placement.y + side, 0, height)) for side in (-reach, reach + 1))
-    rows = np.arange(top * OVERSAMPLING, bottom * OVERSAMPLING, dtype=np.float32) + 0.5
-    columns = np.arange(left * OVERSAMPLING, right * OVERSAMPLING, dtype=np.float32) + 0.5
-    x, y = np.meshgrid(columns / OVERSAMPLING, rows / OVERSAMPLING)
+    columns, rows = _spans(placement, picture.shape[1::-1])
+    fine_rows, fine_columns = _finer(rows), _finer(columns)
+    x, y = np.meshgrid(_centres(fine_columns), _centres(fine_rows))
     inside, colour = surface(name, *placement.to_object(x, y), look)
-    owner[top * OVERSAMPLING : bottom * OVERSAMPLING, left * OVERSAMPLING : right * OVERSAMPLING][inside] = (
-        number
-    )
+    owner[fine_rows, fine_columns][inside] = number
     opaque = _block_mean(inside.astype(np.float32))[..., None]
     colour = _block_mean(colour * inside[..., None])
     grain = 1 + ROUGHNESS * rng.standard_normal(opaque.shape, dtype=np.float32)
-    patch = picture[top:bottom, left:right]
+    patch = picture[rows, columns]
     patch[...] = patch * (1 - opaque) + colour * grain
 
 
+def _spans(placement, size):
+    """The image's columns and rows (slices) that the object may touch, within `size` (W, H)."""
+    centre = np.array([placement.x, placement.y])
+    first = np.floor(centre + placement.radius * np.array(placement.low)).clip(0, size)
+    last = np.ceil(centre + placement.radius * np.array(placement.high)).clip(0, size)
+    return [slice(int(start), int(stop)) for start, stop in zip(first, last, strict=True)]
+
+
+def _finer(span):
+    """The finer pixels of a slice of the image's pixels."""
+    return slice(span.start * OVERSAMPLING, span.stop * OVERSAMPLING)
+
+
+def _centres(fine):
+    """Where the centres of a slice of finer pixels lie, in pixels of the image."""
+    return (np.arange(fine.start, fine.stop, dtype=np.float32) + 0.5) / OVERSAMPLING
+
+
 def _block_mean(fine):
-    """Average blocks of OVERSAMPLING x OVERSAMPLING pixels: (fine H, fine W, ...) to (H, W, ...)."""
-    step = OVERSAMPLING
-    return sum(fine[row::step, column::step] for row in range(step) for column in range(step)) / step**2
+    """Average square blocks of finer pixels: (fine H, fine W, ...) to (H, W, ...)."""
+    step, offsets = OVERSAMPLING, range(OVERSAMPLING)
+    return sum(fine[row::step, column::step] for row in offsets for column in offsets) / step**2
 
 
 def _downsampled_owner(owner):
@@ -168,11 +184,11 @@ def _downsampled_owner(owner):
 
 
 def _mask(owner, fine_owner, labels):
-    """Labels uint8 (H, W): 0, the objects' labels, and VOID in a band VOID_WIDTH wide between them."""
+    """Labels uint8 (H, W): 0, the objects' labels, and a VOID band between any two regions."""
     reach = VOID_WIDTH * OVERSAMPLING + 1
     edge = ndimage.maximum_filter(fine_owner, reach) != ndimage.minimum_filter(fine_owner, reach)
     mask = np.array([0, *labels], dtype=np.uint8)[owner]
-    mask[_block_mean(edge.astype(np.float32)) > 0] = VOID
+    mask[_block_mean(edge.astype(np.float32)) >= 0.5] = VOID
     return mask
 
 
@@ -188,8 +204,8 @@ def _all_visible(owner, mask, areas):
     )
 
 
-def _seen(name, pixels, area):
-    """The annotation of one object from the pixels bool (H, W) that it owns and its full area."""
+def _seen(name, pixels):
+    """The annotation of one object from the pixels bool (H, W) that it owns."""
     rows, columns = (np.flatnonzero(pixels.any(axis=axis)) for axis in (1, 0))
     box = tuple(int(end) + 1 for end in (columns[0], rows[0], columns[-1], rows[-1]))
     height, width = pixels.shape

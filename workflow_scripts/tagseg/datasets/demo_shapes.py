@@ -1,13 +1,13 @@
 """Objects of the demo data set: each class has its own outline and its own texture.
 
-A shape is a function of object coordinates: u grows to the object's right, v downwards, and the object
-lies within the unit square [-1, 1] x [-1, 1]. It returns
+A shape is a function of object coordinates: u grows to the object's right, v downwards, and the
+object lies within the unit square [-1, 1] x [-1, 1]. It returns
 
 * inside: bool, the shape of u: the pixels of the object,
-* colour: float32, the shape of u with a last axis of 3: RGB in 0..1, of any value outside the object.
+* colour: float32, the shape of u + (3,): RGB in 0..1; what it is outside the object means nothing.
 
-What varies between two objects of a class (colours, counts, phases) is in a `Look`, drawn beforehand,
-so that one object can be evaluated on several grids.
+What varies between two objects of a class (colours, counts, phases) is in a `Look`, drawn
+beforehand, so that one object can be evaluated on several grids.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from tagseg.datasets.demo_textures import random_colour
 # Knobs of the difficulty. Ranges are (low, high), drawn uniformly per object.
 OBJECT_SATURATION = (0.25, 0.95)
 OBJECT_VALUE = (0.35, 1.0)
-TONE_DISTANCE = 0.45  # least RGB distance between an object's first two colours: its texture's contrast
+TONE_DISTANCE = 0.45  # least RGB distance of an object's first two colours: texture contrast
 SHADING = (0.10, 0.35)  # how much darker the side away from the light is
 ROUGHNESS = 0.03  # standard deviation of the fine noise on an object's surface
 KNOBS = 8
@@ -27,7 +27,7 @@ KNOBS = 8
 
 @dataclass(frozen=True)
 class Look:
-    """What one object looks like: three RGB colours (3,) and KNOBS numbers in 0..1, used by its shape."""
+    """What one object looks like: three RGB colours (3,) and KNOBS numbers in 0..1."""
 
     main: np.ndarray
     second: np.ndarray
@@ -36,7 +36,7 @@ class Look:
 
 
 def random_look(rng, backdrop=None, distance=0.0):
-    """Draw a look; its main colour lies at least `distance` (RGB, 0..1) from the colour `backdrop`."""
+    """Draw a look whose main colour lies at least `distance` from the RGB colour `backdrop`."""
     main = _colour_away_from(rng, backdrop, distance)
     second = _colour_away_from(rng, main, TONE_DISTANCE)
     return Look(main, second, _colour_away_from(rng, main, TONE_DISTANCE / 2), rng.random(KNOBS))
@@ -154,7 +154,8 @@ def leaf(u, v, look):
     """A pointed, toothed blade with a midrib and slanting veins."""
     width = 0.38 + 0.16 * look.knobs[0]
     teeth = 0.05 * ((u * 9) % 1)
-    blade = (np.abs(u) < 0.9) & (np.abs(v) < width * np.cos(np.pi * u / 1.8) ** 0.8 - teeth)
+    taper = np.cos(np.pi * np.clip(u, -0.9, 0.9) / 1.8).clip(0) ** 0.8
+    blade = (np.abs(u) < 0.9) & (np.abs(v) < width * taper - teeth)
     stem = (u > 0.8) & (u < 1) & (np.abs(v) < 0.035)
     slant = (u + 0.9 * np.abs(v)) * (5 + 3 * look.knobs[1])
     veins = (np.abs(slant % 1 - 0.5) < 0.09) | (np.abs(v) < 0.03)
@@ -173,7 +174,8 @@ def mushroom(u, v, look):
     step = 0.36 + 0.12 * look.knobs[2]
     row = np.floor(v / step)
     du = (u / step + row % 2 / 2 + look.knobs[3]) % 1 - 0.5
-    dots = np.hypot(du, v / step - row - 0.5) < 0.2 + 0.14 * np.sin(7 * row + 5 * np.floor(u / step))
+    size = 0.2 + 0.14 * np.sin(7 * row + 5 * np.floor(u / step))
+    dots = np.hypot(du, v / step - row - 0.5) < size
     cream = look.third * 0.4 + 0.5
     fibres = _mix(cream, cream * 0.6, 0.5 + 0.5 * np.sin(45 * u))
     stripes = _mix(cream * 0.8, cream * 0.35, 0.5 + 0.5 * np.sin(60 * u))
@@ -215,13 +217,13 @@ def zebra(u, v, look):
     warp = 1.2 * np.sin(4 * v + 6 * look.knobs[5])
     stripes = np.sin(np.where(legs & ~body, pitch * v, pitch * (u + 0.4 * v) + warp)) > 0
     muzzle = _ellipse(u, v, (-0.88, -0.4), (0.13, 0.13))
-    dark, light = look.main * 0.3, look.second * 0.35 + 0.6
+    dark, light = look.main * 0.4, look.second * 0.5 + 0.45
     layers = [(~stripes, light), (stripes, dark), (muzzle, dark), (tail, dark)]
     eye = _ellipse(u, v, (-0.66, -0.66), (0.04, 0.04))
     return body | neck | head | ear | tail | legs, _paint(u, *layers, (eye, dark * 0.2))
 
 
-# In the order in which a smaller data set takes them; the flag says whether any rotation looks natural.
+# In the order in which a smaller data set takes them; the flag: whether any rotation is natural.
 SHAPES = {
     "ball": (ball, True),
     "fish": (fish, False),
@@ -235,7 +237,7 @@ SHAPES = {
 
 
 def surface(name, u, v, look):
-    """Evaluate a class's shape and light it: (inside, colour) as described on top of this module."""
+    """Evaluate a class's shape and light it: (inside, colour) as on top of this module."""
     inside, colour = SHAPES[name][0](u, v, look)
     angle, depth = 2 * np.pi * look.knobs[-1], SHADING[0] + np.ptp(SHADING) * look.knobs[-2]
     light = 1 - depth * (0.5 + 0.5 * (u * np.cos(angle) + v * np.sin(angle)))

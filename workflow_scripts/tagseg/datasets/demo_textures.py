@@ -1,6 +1,6 @@
 """Backgrounds of the demo data set: textures that say nothing about the class in front of them.
 
-All fields are float32 arrays of shape (height, width); all colours are RGB in 0..1; lengths are pixels.
+Fields are float32 arrays of shape (height, width), colours RGB in 0..1, lengths pixels.
 """
 
 import colorsys
@@ -12,9 +12,9 @@ from scipy.spatial import cKDTree
 # Knobs of the difficulty. Ranges are (low, high), drawn uniformly per image.
 BACKGROUND_SATURATION = (0.05, 0.55)  # towards the objects' saturation: colour helps less
 BACKGROUND_VALUE = (0.25, 0.90)
-TEXTURE_CONTRAST = (0.18, 0.50)  # brightness between a texture's two tones; higher: busier backgrounds
+TEXTURE_CONTRAST = (0.18, 0.50)  # brightness between a texture's tones; higher: busier
 CLUTTER_COUNT = (0, 6)  # small lines and spots an image, both ends included
-CLUTTER_SIZE = (0.008, 0.025)  # of the image's shorter side; larger clutter competes with the objects
+CLUTTER_SIZE = (0.008, 0.025)  # of the image's shorter side; large clutter competes with objects
 
 
 def random_colour(rng, saturation, value):
@@ -74,8 +74,7 @@ def wood(height, width, rng):
     fibre = fractal_noise(height, width, rng, (3, width * 0.3), 2)
     board = height * rng.uniform(0.2, 0.4)
     seam = (y + rng.uniform(0, board)) % board < 1.5
-    field = np.where(seam, np.float32(0), 0.5 + 0.25 * rings + 0.5 * (fibre - 0.5))
-    return field if rng.random() < 0.5 or height != width else field.T
+    return np.where(seam, np.float32(0), 0.5 + 0.25 * rings + 0.5 * (fibre - 0.5))
 
 
 def water(height, width, rng):

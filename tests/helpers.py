@@ -1,0 +1,71 @@
+"""What several test files share: small data sets, written into a temporary folder."""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from tagseg.images import write_mask
+
+
+def write_photograph(path: Path, width: int = 12, height: int = 8, seed: int = 0, **options) -> Path:
+    """Write a photograph of noise; the suffix decides on the format."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(path, **options)
+    return path
+
+
+def write_zero_mask(path: Path, width: int = 12, height: int = 8) -> Path:
+    """Write a mask of nothing but background."""
+    write_mask(path, np.zeros((height, width), np.uint8))
+    return path
+
+
+def write_annotation(devkit: Path, name: str, *objects: str | tuple[str, bool]) -> Path:
+    """Write VOC's XML of a photograph; an object is its name, or a pair (name, difficult)."""
+    pairs = [(thing, False) if isinstance(thing, str) else thing for thing in objects]
+    things = "".join(
+        f"<object><name>{thing}</name><difficult>{int(difficult)}</difficult>"
+        "<part><name>head</name></part></object>"
+        for thing, difficult in pairs
+    )
+    path = devkit / "Annotations" / f"{name}.xml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"<annotation><folder>VOC2012</folder>{things}</annotation>", encoding="utf-8")
+    return path
+
+
+def write_image_set(devkit: Path, split: str, *ids: str) -> Path:
+    """Write ImageSets/Segmentation/<split>.txt."""
+    path = devkit / "ImageSets" / "Segmentation" / f"{split}.txt"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(f"{name}\n" for name in ids), encoding="utf-8")
+    return path
+
+
+def write_voc_photograph(devkit: Path, name: str, *objects, mask: bool = True, **size) -> None:
+    """Write a photograph of a devkit, its annotation and, if asked for, its mask."""
+    write_photograph(devkit / "JPEGImages" / f"{name}.jpg", **size)
+    write_annotation(devkit, name, *objects)
+    if mask:
+        write_zero_mask(devkit / "SegmentationClass" / f"{name}.png", **size)
+
+
+def write_small_devkit(devkit: Path) -> Path:
+    """Write a devkit of three train and two val photographs, with VOC's classes."""
+    write_voc_photograph(devkit, "2007_000032", "person", "aeroplane", "person", "aeroplane")
+    write_voc_photograph(devkit, "2007_000039", "tvmonitor", ("chair", True), width=9, height=15)
+    write_voc_photograph(devkit, "2008_000001", "dog", mask=False)
+    write_voc_photograph(devkit, "2007_000033", "aeroplane")
+    write_voc_photograph(devkit, "2007_000042", ("train", True))
+    write_image_set(devkit, "train", "2007_000032", "2007_000039", "2008_000001")
+    write_image_set(devkit, "val", "2007_000033", "2007_000042")
+    return devkit
+
+
+def write_labels(folder: Path, *lines: str, head: str = "image,labels,split") -> Path:
+    """Write a labels.csv."""
+    path = folder / "labels.csv"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join((head, *lines)) + "\n", encoding="utf-8")
+    return path

@@ -1,0 +1,166 @@
+"""Shards of feature maps and of CAMs: exact round trips, and damage that is noticed."""
+
+import h5py
+import numpy as np
+import pytest
+from tagseg.cam_shards import read_cam, write_cam
+from tagseg.errors import TagsegError
+from tagseg.features import FeatureShard, View, views, write_features
+
+IDS = ("2007_000032", "deep/Größe 1", "木")
+
+
+@pytest.fixture
+def maps():
+    return np.random.default_rng(1).normal(50, 20, size=(3, 5, 4, 6)).astype(np.float32)
+
+
+def write_shard(path, maps):
+    with write_features(path, IDS) as writer:
+        writer.write(View(8), 0, maps)
+
+
+def test_views_are_every_size_and_its_mirror():
+    assert [view.name for view in views((241, 328), flip=True)] == [
+        "241",
+        "241-mirrored",
+        "328",
+        "328-mirrored",
+    ]
+    assert views((241, 328), flip=False) == (View(241), View(328))
+
+
+def test_round_trip_is_exact_in_float16(tmp_path, maps):
+    smaller = maps[:, :, :2, :3]
+    with write_features(tmp_path / "a.h5", IDS) as writer:
+        writer.write(View(8), 0, maps[:2])
+        writer.write(View(4, mirrored=True), 0, smaller)
+        writer.write(View(8), 2, maps[2:])
+    with FeatureShard(tmp_path / "a.h5") as shard:
+        assert shard.ids == IDS
+        assert len(shard) == 3
+        for position in range(3):
+            read = shard.maps(position)
+            assert read["8"].dtype == np.float16
+            np.testing.assert_array_equal(read["8"], maps[position].astype(np.float16))
+            np.testing.assert_array_equal(read["4-mirrored"], smaller[position].astype(np.float16))
+
+
+def test_views_come_in_one_order_however_they_were_written(tmp_path, maps):
+    names = []
+    for file, sizes in (("a.h5", (8, 4, 16)), ("b.h5", (16, 8, 4))):
+        with write_features(tmp_path / file, IDS) as writer:
+            for size in sizes:
+                writer.write(View(size), 0, maps)
+        with FeatureShard(tmp_path / file) as shard:
+            assert shard.views == tuple(shard.maps(0))
+            names.append(shard.views)
+    assert names[0] == names[1] == ("16", "4", "8")
+
+
+def test_largest_float16_is_still_written(tmp_path, maps):
+    maps[0, 0, 0, 0] = -65504
+    write_shard(tmp_path / "a.h5", maps)
+    with FeatureShard(tmp_path / "a.h5") as shard:
+        assert shard.maps(0)["8"][0, 0, 0] == -65504
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan, 65520.0, -7e4])
+def test_values_beyond_float16_are_refused_and_leave_no_file(tmp_path, maps, value):
+    maps[1, 2, 3, 4] = value
+    with pytest.raises(TagsegError, match="features of 2007_000032 and on: not finite or beyond float16"):
+        write_shard(tmp_path / "a.h5", maps)
+    assert not list(tmp_path.iterdir())
+
+
+def test_failure_midway_keeps_the_old_shard_and_leaves_nothing(tmp_path, maps):
+    write_shard(tmp_path / "a.h5", maps)
+    before = (tmp_path / "a.h5").read_bytes()
+    with pytest.raises(RuntimeError), write_features(tmp_path / "a.h5", ["other"]) as writer:
+        writer.write(View(8), 0, maps[:1])
+        raise RuntimeError
+    assert [path.name for path in tmp_path.iterdir()] == ["a.h5"]
+    assert (tmp_path / "a.h5").read_bytes() == before
+
+
+def test_shard_without_photographs_is_empty_not_broken(tmp_path):
+    with write_features(tmp_path / "a.h5", []):
+        pass
+    with FeatureShard(tmp_path / "a.h5") as shard:
+        assert (len(shard), shard.ids) == (0, ())
+
+
+def test_missing_file_is_named(tmp_path):
+    with pytest.raises(TagsegError, match=r"none\.h5: not a feature shard"):
+        FeatureShard(tmp_path / "none.h5")
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.9])
+def test_truncated_file_is_named(tmp_path, maps, share):
+    write_shard(tmp_path / "a.h5", maps)
+    content = (tmp_path / "a.h5").read_bytes()
+    (tmp_path / "a.h5").write_bytes(content[: int(share * len(content))])
+    with pytest.raises(TagsegError, match=r"a\.h5: not a feature shard .*run again"):
+        FeatureShard(tmp_path / "a.h5")
+
+
+def test_damaged_chunk_is_named(tmp_path, maps):
+    write_shard(tmp_path / "a.h5", maps)
+    with h5py.File(tmp_path / "a.h5") as file:
+        chunk = file["8"].id.get_chunk_info(1)
+    content = bytearray((tmp_path / "a.h5").read_bytes())
+    content[chunk.byte_offset : chunk.byte_offset + chunk.size] = b"\xff" * chunk.size
+    (tmp_path / "a.h5").write_bytes(content)
+    with FeatureShard(tmp_path / "a.h5") as shard:
+        shard.maps(0)
+        with pytest.raises(TagsegError, match=r"a\.h5: damaged"):
+            shard.maps(1)
+
+
+def test_shard_without_ids_is_refused(tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["8"] = np.zeros((1, 2, 3, 3), np.float16)
+    with pytest.raises(TagsegError, match=r"a\.h5: not a feature shard"):
+        FeatureShard(tmp_path / "a.h5")
+
+
+def test_shard_without_features_is_refused(tmp_path):
+    with write_features(tmp_path / "a.h5", IDS):
+        pass
+    with pytest.raises(TagsegError, match=r"a\.h5: no features"):
+        FeatureShard(tmp_path / "a.h5")
+
+
+@pytest.mark.parametrize("shape", [(3, 5, 4), (2, 5, 4, 6), ()])
+def test_features_of_a_wrong_shape_are_refused(tmp_path, maps, shape):
+    write_shard(tmp_path / "a.h5", maps)
+    with h5py.File(tmp_path / "a.h5", "r+") as file:
+        file["16"] = np.zeros(shape, np.float16)
+    with pytest.raises(TagsegError, match=r"a\.h5: view 16 has shape .* for 3 photographs"):
+        FeatureShard(tmp_path / "a.h5")
+
+
+def test_cam_round_trip_is_exact(tmp_path, maps):
+    triples = [("a b", 3, maps[0, 0]), ("Größe/1", 1, maps[0, 1]), ("a b", 20, maps[0, 2])]
+    write_cam(tmp_path / "cam.h5", iter(triples))
+    read = read_cam(tmp_path / "cam.h5")
+    assert {name: set(of_class) for name, of_class in read.items()} == {"a b": {3, 20}, "Größe/1": {1}}
+    for name, number, cam in triples:
+        np.testing.assert_array_equal(read[name][number], cam)
+
+
+def test_cam_shard_without_photographs(tmp_path):
+    write_cam(tmp_path / "cam.h5", [])
+    assert read_cam(tmp_path / "cam.h5") == {}
+
+
+def test_cam_maps_of_two_sizes_leave_no_file(tmp_path):
+    with pytest.raises(ValueError, match="shape"):
+        write_cam(tmp_path / "cam.h5", [("a", 1, np.zeros((2, 2))), ("b", 1, np.zeros((3, 3)))])
+    assert not list(tmp_path.iterdir())
+
+
+def test_cam_shard_without_its_datasets_is_refused(tmp_path, maps):
+    write_shard(tmp_path / "a.h5", maps)
+    with pytest.raises(TagsegError, match=r"a\.h5: not a shard of CAMs"):
+        read_cam(tmp_path / "a.h5")

