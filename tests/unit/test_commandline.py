@@ -4,6 +4,7 @@ import argparse
 import sys
 
 import pytest
+
 from tagseg.commandline import progress, run, say, settings
 from tagseg.errors import TagsegError
 

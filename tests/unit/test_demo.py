@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from scipy import ndimage
+
 from tagseg.datasets import demo, demo_shapes
 from tagseg.datasets.demo_scenes import _seen
 from tagseg.errors import TagsegError

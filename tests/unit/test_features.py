@@ -3,6 +3,7 @@
 import h5py
 import numpy as np
 import pytest
+
 from tagseg.cam_shards import read_cam, write_cam
 from tagseg.errors import TagsegError
 from tagseg.features import FeatureShard, View, views, write_features

@@ -4,6 +4,7 @@ import hashlib
 import os
 
 import pytest
+
 from tagseg.errors import TagsegError
 from tagseg.files import atomic_file, atomic_folder, digest, read_json, write_json
 

@@ -6,6 +6,7 @@ import zlib
 import numpy as np
 import pytest
 from PIL import Image
+
 from tagseg import images
 from tagseg.errors import TagsegError
 

@@ -4,8 +4,9 @@ import csv
 import json
 import sys
 
-import build_index
 import pytest
+
+import build_index
 from helpers import (
     write_annotation,
     write_image_set,

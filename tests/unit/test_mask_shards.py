@@ -6,6 +6,7 @@ import shutil
 
 import numpy as np
 import pytest
+
 from tagseg.errors import TagsegError
 from tagseg.images import encode_mask
 from tagseg.mask_shards import MANIFEST, read_mask_shards, write_mask_shard

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+
 from tagseg.metrics import Confusion, average_precision, intersection_over_union, scores
 
 VOID = 255

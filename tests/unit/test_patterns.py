@@ -8,6 +8,7 @@ import json
 
 import numpy as np
 import pytest
+
 from tagseg import patterns as patterns_module
 from tagseg.errors import TagsegError
 from tagseg.features import View, write_features

@@ -5,8 +5,9 @@ import random
 from pathlib import Path
 
 import pytest
-from helpers import write_labels, write_photograph, write_zero_mask
 from PIL import Image
+
+from helpers import write_labels, write_photograph, write_zero_mask
 from tagseg.datasets.photos import index_photos, index_unlabelled, list_photographs
 from tagseg.errors import TagsegError
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from tagseg.patterns import ClassPattern
 from tagseg.proxy import algorithm_1, cam_seed, pattern_seed, project_views
 

@@ -3,6 +3,7 @@
 import random
 
 import pytest
+
 from tagseg.errors import TagsegError
 from tagseg.index import Photograph
 from tagseg.subsets import draw_subset, read_subset, write_subsets

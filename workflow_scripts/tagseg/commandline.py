@@ -49,3 +49,28 @@ def progress(items: Iterable[Item], what: str, total: int | None = None) -> Iter
         yield item
         if total and (count % step == 0 or count == total):
             say(f"{what}: {count} of {total}")
+
+
+def parser(description: str | None) -> argparse.ArgumentParser:
+    """Return a parser with a script's docstring as its help and `--index`, which nearly all read."""
+    made = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    made.add_argument("--index", required=True, metavar="FOLDER", help="of index.csv and classes.csv")
+    return made
+
+
+def add_settings(to: argparse.ArgumentParser) -> None:
+    """Add `--settings`, a JSON object: the slice of the configuration that the stage depends on."""
+    to.add_argument("--settings", type=settings, required=True, metavar="JSON")
+
+
+def add_shard(to: argparse.ArgumentParser) -> None:
+    """Add `--shard K` (0-based) and `--shards N`: which part of the photographs the job does."""
+    to.add_argument("--shard", type=int, required=True, metavar="K", help="0-based")
+    to.add_argument("--shards", type=int, required=True, metavar="N")
+
+
+def add_threads(to: argparse.ArgumentParser) -> None:
+    """Add `--threads N`: processor cores that the job may use."""
+    to.add_argument("--threads", type=int, default=1, metavar="N")

@@ -8,12 +8,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tagseg.crf import CrfSettings, refine_probabilities
+from tagseg.crf import CrfSettings, in_processes, refine_probabilities
 from tagseg.deeplab import DeepLabLargeFov, SegmenterSettings
 from tagseg.devices import autocast
 from tagseg.errors import TagsegError
-from tagseg.photographs import square
+from tagseg.index import Photograph
+from tagseg.photographs import batches, square
 from tagseg.training import load_checkpoint
+
+BATCH = 16  # photographs that go through the network at once
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,38 @@ class Scored:
         return np.array(self.labels, np.uint8)[marginals.argmax(axis=0)]
 
 
-def decide(scored: Scored) -> np.ndarray:
-    """Call `scored.decide()`: a function that can be sent to another process."""
-    return scored.decide()
+@dataclass(frozen=True)
+class Prediction:
+    """What is predicted of one photograph: its RGB uint8 (H, W, 3) and the labels uint8 (H, W)."""
+
+    photograph: np.ndarray
+    mask: np.ndarray
+
+
+def predict(
+    model: nn.Module,
+    rows: Sequence[Photograph],
+    allowed: Sequence[tuple[int, ...]],
+    settings: InferenceSettings,
+    crf: CrfSettings | None,
+    where: torch.device,
+    processes: int,
+) -> Iterator[Prediction]:
+    """Yield the predictions of photographs in order.
+
+    `allowed` gives, a photograph, the class numbers that its pixels may take. A batch goes through the
+    network, then its CRFs run in `processes` processes: both want all cores, and would be in each
+    other's way.
+    """
+    for start, images in batches(rows, BATCH):
+        scored = [
+            Scored(image, probabilities(scores, labels), labels, crf)
+            for image, scores, labels in zip(
+                images,
+                multi_scale_scores(model, images, settings, where),
+                allowed[start : start + len(images)],
+                strict=True,
+            )
+        ]
+        masks = in_processes(Scored.decide, scored, processes if crf else 1)
+        yield from map(Prediction, images, masks)

@@ -1,0 +1,62 @@
+# From tags to segmentation. Every path below results/{run}/ is spelt with these words:
+#
+#   layer     node of the backbone whose features are used: blocks.5.1, layer4.0 (C41), ...
+#   seed      where proxy masks come from: a layer, `cam`, or `truth` for the upper bound
+#   backbone  network of the segmenter: efficientnet_lite0, resnet101, vgg16, ...
+#   round     1: trained on proxy masks; 2, 3, ...: retrained on predictions of the round before
+#   split     train, val, test
+#   shard     part of a split, from 0; how many there are is `shards` in the configuration
+#
+# Targets: all (default), ablation, upper_bound, segment.
+
+
+configfile: "config.yaml"
+
+
+include: "rules/common.smk"
+include: "rules/data.smk"
+include: "rules/classifier.smk"
+include: "rules/patterns.smk"
+include: "rules/proxy.smk"
+include: "rules/segmenter.smk"
+include: "rules/scores.smk"
+include: "rules/report.smk"
+include: "rules/segment.smk"
+
+
+wildcard_constraints:
+    layer=r"(?!cam$|truth$)[A-Za-z][A-Za-z0-9_.]*",
+    seed=r"[A-Za-z][A-Za-z0-9_.]*",
+    backbone=r"[A-Za-z][A-Za-z0-9_.:]*",
+    round=r"[1-9]\d*",
+    split="train|val|test",
+    shard=r"\d+",
+
+
+rule all:
+    """The whole job of the run: the final network, its scores, and the report."""
+    default_target: True
+    input:
+        checkpoint(LAYER, config["segmenter"]["rounds"]),
+        REPORT_FILES,
+
+
+rule ablation:
+    """Compare the proxy masks of the configured layers and of CAM."""
+    input:
+        f"{RUN}/tables/ablation.md",
+        f"{RUN}/tables/ablation.csv",
+        f"{RUN}/tables/ablation.png",
+
+
+rule upper_bound:
+    """Compare the final network with the same one trained on true masks."""
+    input:
+        f"{RUN}/tables/upper_bound.md",
+        f"{RUN}/tables/upper_bound.csv",
+
+
+rule segment:
+    """Apply the run's network to the photographs of the folder `new_photos`."""
+    input:
+        segmented_folder,

@@ -1,0 +1,122 @@
+# Proxy masks of train, by shard: seed masks (from a layer, CAM or the truth), then the dense CRF.
+
+
+rule estimate_masks:
+    """Estimate a shard's masks from a layer's class patterns: Algorithm 1."""
+    input:
+        INDEX,
+        features=rules.extract_features.output[0],
+        patterns=rules.find_patterns.output[0],
+    output:
+        directory(f"{RUN}/seed_masks/{{layer}}/shard-{{shard}}"),
+    log:
+        f"{RUN}/logs/estimate_masks/{{layer}}/shard-{{shard}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/estimate_masks/{{layer}}/shard-{{shard}}.tsv"
+    params:
+        index=f"{RUN}/index",
+        shards=len(SHARDS),
+        code=code("estimate_masks"),
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=240,
+    conda:
+        "../envs/light.yaml"
+    message:
+        "masks of {wildcards.layer}, shard {wildcards.shard}"
+    shell:
+        "python {SCRIPTS}/estimate_masks.py --index {params.index:q} --features {input.features:q}"
+        " --patterns {input.patterns:q} --shard {wildcards.shard} --shards {params.shards}"
+        " --masks {output:q} 2> {log:q}"
+
+
+rule threshold_cam:
+    """Make a shard's masks from class activation maps, to compare with."""
+    input:
+        INDEX,
+        cam=rules.compute_cam.output[0],
+    output:
+        directory(f"{RUN}/seed_masks/{CAM_SEED}/shard-{{shard}}"),
+    log:
+        f"{RUN}/logs/threshold_cam/shard-{{shard}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/threshold_cam/shard-{{shard}}.tsv"
+    params:
+        settings=settings(**config["cam"]),
+        index=f"{RUN}/index",
+        shards=len(SHARDS),
+        code=code("threshold_cam"),
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    conda:
+        "../envs/light.yaml"
+    message:
+        "masks of CAM, shard {wildcards.shard}"
+    shell:
+        "python {SCRIPTS}/threshold_cam.py --index {params.index:q} --settings {params.settings:q}"
+        " --cam {input.cam:q} --shard {wildcards.shard} --shards {params.shards}"
+        " --masks {output:q} 2> {log:q}"
+
+
+rule refine_masks:
+    """Refine a shard's masks of single-class photographs with a dense CRF."""
+    input:
+        INDEX,
+        masks=f"{RUN}/seed_masks/{{seed}}/shard-{{shard}}",
+    output:
+        directory(f"{RUN}/proxy_masks/{{seed}}/shard-{{shard}}"),
+    log:
+        f"{RUN}/logs/refine_masks/{{seed}}/shard-{{shard}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/refine_masks/{{seed}}/shard-{{shard}}.tsv"
+    params:
+        settings=settings(crf=config["crf"]["proxy"]),
+        index=f"{RUN}/index",
+        shards=len(SHARDS),
+        code=code("refine_masks"),
+    threads: 4
+    resources:
+        mem_mb=4000,
+        runtime=480,
+    conda:
+        "../envs/light.yaml"
+    message:
+        "dense CRF on the masks of {wildcards.seed}, shard {wildcards.shard}"
+    shell:
+        "python {SCRIPTS}/refine_masks.py --index {params.index:q} --settings {params.settings:q}"
+        " --masks {input.masks:q} --shard {wildcards.shard} --shards {params.shards}"
+        " --refined {output:q} --threads {threads} 2> {log:q}"
+
+
+rule copy_true_masks:
+    """Make a shard of true masks: what the upper bound is trained on."""
+    input:
+        INDEX,
+    output:
+        directory(f"{RUN}/proxy_masks/{TRUE_SEED}/shard-{{shard}}"),
+    log:
+        f"{RUN}/logs/copy_true_masks/shard-{{shard}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/copy_true_masks/shard-{{shard}}.tsv"
+    params:
+        index=f"{RUN}/index",
+        shards=len(SHARDS),
+        code=code("copy_true_masks"),
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    conda:
+        "../envs/light.yaml"
+    message:
+        "true masks, shard {wildcards.shard}"
+    shell:
+        "python {SCRIPTS}/copy_true_masks.py --index {params.index:q} --shard {wildcards.shard}"
+        " --shards {params.shards} --masks {output:q} 2> {log:q}"
+
+
+ruleorder: threshold_cam > estimate_masks
+ruleorder: copy_true_masks > refine_masks

@@ -1,0 +1,46 @@
+"""Estimate the masks of one shard from features and class patterns: Algorithm 1 of the paper."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from tagseg import commandline
+from tagseg.errors import TagsegError
+from tagseg.features import FeatureShard
+from tagseg.index import Index, Photograph, read_index
+from tagseg.mask_shards import write_mask_shard
+from tagseg.patterns import ClassPattern, read_patterns
+from tagseg.proxy import pattern_seed
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    index = read_index(arguments.index)
+    rows = index.shard("train", arguments.shard, arguments.shards)
+    patterns = read_patterns(arguments.patterns)
+    with FeatureShard(arguments.features) as shard:
+        if shard.ids != tuple(row.id for row in rows):
+            raise TagsegError(f"{arguments.features}: of other photographs; delete it and run again")
+        write_mask_shard(arguments.masks, masks_of(rows, index, shard, patterns))
+
+
+def parse_arguments():
+    parser = commandline.parser(__doc__)
+    commandline.add_shard(parser)
+    parser.add_argument("--features", required=True, metavar="FILE", help="the shard's, HDF5")
+    parser.add_argument("--patterns", required=True, metavar="FOLDER")
+    parser.add_argument("--masks", required=True, metavar="FOLDER", help="output")
+    return parser.parse_args()
+
+
+def masks_of(
+    rows: Sequence[Photograph], index: Index, shard: FeatureShard, patterns: dict[str, ClassPattern]
+) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield the id and the labels uint8 (height, width) of every photograph of the shard."""
+    for position, row in enumerate(commandline.progress(rows, "masks")):
+        of_tags = {index.classes.index(tag): patterns[tag] for tag in row.tags}
+        yield row.id, pattern_seed(of_tags, shard.maps(position).values(), row.height, row.width)
+
+
+if __name__ == "__main__":
+    commandline.run(main)

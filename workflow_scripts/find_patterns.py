@@ -1,0 +1,71 @@
+"""Find the class patterns of a layer: one pass over the feature shards for all classes (Eq. 1 and 2).
+
+A second pass turns each pattern so that its projection correlates positively with the CAM of its class.
+"""
+
+from tagseg import commandline
+from tagseg.cam_shards import read_cam
+from tagseg.errors import TagsegError
+from tagseg.index import Index, read_index
+from tagseg.patterns import (
+    WEAK_CORRELATION,
+    ClassPattern,
+    class_moments,
+    leading_pattern,
+    open_shards,
+    orient_patterns,
+    write_patterns,
+)
+from tagseg.subsets import read_subset
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    index = read_index(arguments.index)
+    subsets = {tag: read_subset(arguments.subsets, tag) for tag in index.classes[1:]}
+    cams = {name: maps for shard in arguments.cam for name, maps in read_cam(shard).items()}
+    with open_shards(arguments.features) as shards:
+        moments = class_moments(commandline.progress(shards, "moments of shards"), subsets)
+        patterns = {tag: pattern_of(tag, moments) for tag in index.classes[1:]}
+        patterns = orient_patterns(patterns, numbers_of(index), shards, subsets, cams)
+    write_patterns(arguments.patterns, patterns)
+    for tag, pattern in patterns.items():
+        tell(tag, pattern)
+
+
+def parse_arguments():
+    parser = commandline.parser(__doc__)
+    parser.add_argument("--subsets", required=True, metavar="FOLDER")
+    parser.add_argument("--features", required=True, nargs="+", metavar="FILE", help="all shards")
+    parser.add_argument("--cam", required=True, nargs="+", metavar="FILE", help="all shards")
+    parser.add_argument("--patterns", required=True, metavar="FOLDER", help="output")
+    return parser.parse_args()
+
+
+def numbers_of(index: Index) -> dict[str, int]:
+    """Return each class's number; 0 is the background."""
+    return {tag: number for number, tag in enumerate(index.classes) if number}
+
+
+def pattern_of(tag: str, moments: dict) -> ClassPattern:
+    """Return the pattern of a class. Raises TagsegError, with the class's name, where there is none."""
+    try:
+        return leading_pattern(moments[tag])
+    except KeyError:
+        raise TagsegError(f"class {tag}: no photograph in its subset; raise `subsets.cap`") from None
+    except TagsegError as error:
+        raise TagsegError(f"class {tag}: {error}") from None
+
+
+def tell(tag: str, pattern: ClassPattern) -> None:
+    """Say what was found, and warn where the CAM hardly decides the sign."""
+    share, correlation = 100 * pattern.explained_variance[0], pattern.cam_correlation
+    commandline.say(f"{tag}: explains {share:.1f} % of the variance, CAM correlation {correlation:.2f}")
+    if correlation < WEAK_CORRELATION:
+        commandline.say(
+            f"WARNING {tag}: the sign is uncertain, since its CAM hardly agrees; look at its masks"
+        )
+
+
+if __name__ == "__main__":
+    commandline.run(main)

@@ -1,0 +1,45 @@
+"""Score masks against the true ones of a split: one confusion matrix over the whole set.
+
+Photographs without a true mask are left out; where none has one, the score says so with no photographs.
+"""
+
+from dataclasses import asdict
+
+from tagseg import commandline
+from tagseg.errors import TagsegError
+from tagseg.files import write_json
+from tagseg.images import read_mask
+from tagseg.index import read_index
+from tagseg.mask_shards import read_mask_shards
+from tagseg.metrics import Confusion, scores
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    index = read_index(arguments.index)
+    masks = read_mask_shards(arguments.masks)
+    rows = [row for row in index.of_split(arguments.split) if row.mask]
+    confusion = Confusion(len(index.classes))
+    for row in commandline.progress(rows, "scored"):
+        truth = read_mask(row.mask, len(index.classes))
+        try:
+            confusion.add(truth, masks[row.id].read())
+        except KeyError:
+            raise TagsegError(f"{row.id}: no mask in {', '.join(arguments.masks)}; run again") from None
+        except ValueError as error:
+            raise TagsegError(f"{row.mask}: {error}; mend the mask") from None
+    result = scores(confusion, index.classes, len(rows))
+    write_json(arguments.scores, {"split": arguments.split, **asdict(result)})
+    commandline.say(f"mIoU {result.miou:.1f} on {len(rows)} photographs, coverage {result.coverage:.3f}")
+
+
+def parse_arguments():
+    parser = commandline.parser(__doc__)
+    parser.add_argument("--split", required=True, choices=("train", "val", "test"))
+    parser.add_argument("--masks", required=True, nargs="+", metavar="FOLDER", help="all shards")
+    parser.add_argument("--scores", required=True, metavar="FILE", help="output, JSON")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    commandline.run(main)
