@@ -42,13 +42,16 @@ class Moments:
         self.shift = np.asarray(shift, np.float64)
         self.count = 0
         self._sum = np.zeros(len(self.shift))
-        self._gram = np.zeros((len(self.shift),) * 2)
+        self._upper = np.zeros((len(self.shift),) * 2, order="F")
 
-    def add(self, count: int, total: np.ndarray, gram: np.ndarray) -> None:
-        """Add `count` descriptors with shifted sum `total` (d,) and shifted Gram matrix (d, d)."""
+    def add(self, count: int, total: np.ndarray, upper: np.ndarray) -> None:
+        """Add `count` descriptors with shifted sum `total` (d,) and shifted Gram matrix `upper` (d, d).
+
+        Of the Gram matrix the upper triangle is read.
+        """
         self.count += count
         self._sum += total
-        self._gram += gram
+        self._upper += upper
 
     def mean(self) -> np.ndarray:
         """Return the mean descriptor (d,), float64. Raises ValueError where nothing was added."""
@@ -59,7 +62,8 @@ class Moments:
         """Return the covariance (d, d), float64, of Eq. 2. Raises ValueError where nothing was added."""
         self._check()
         offset = self._sum / self.count
-        return self._gram / self.count - np.outer(offset, offset)
+        gram = np.triu(self._upper) + np.triu(self._upper, 1).T
+        return gram / self.count - np.outer(offset, offset)
 
     def _check(self) -> None:
         if not self.count:
@@ -67,15 +71,17 @@ class Moments:
 
 
 def image_moments(maps: Iterable[np.ndarray], shift: np.ndarray) -> tuple[int, np.ndarray, np.ndarray]:
-    """Return count, shifted sum (d,) and shifted Gram matrix (d, d) of maps (d, h, w), in float64."""
+    """Return count, shifted sum (d,) and the upper triangle of the shifted Gram matrix (d, d), float64.
+
+    `maps` are the views (d, h, w) of a photograph.
+    """
     descriptors = np.concatenate(
         [np.asarray(one, np.float64).reshape(len(shift), -1) for one in maps], axis=1
     )
     descriptors -= shift[:, None]
     # A C-ordered (d, n) array is an F-ordered (n, d) one to BLAS: no copy is made of it.
     upper = dsyrk(1.0, descriptors.T, trans=1)
-    gram = np.triu(upper) + np.triu(upper, 1).T
-    return descriptors.shape[1], descriptors.sum(axis=1), gram
+    return descriptors.shape[1], descriptors.sum(axis=1), upper
 
 
 def class_moments(shards: Sequence[FeatureShard], subsets: Mapping[str, Sequence[str]]) -> dict[str, Moments]:
