@@ -14,6 +14,7 @@ configfile: "config.yaml"
 
 
 include: "rules/common.smk"
+include: "rules/functions.smk"
 include: "rules/data.smk"
 include: "rules/classifier.smk"
 include: "rules/patterns.smk"

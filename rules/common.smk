@@ -1,5 +1,6 @@
 # What all rules share: the checked configuration, paths, and what a job's params are made of.
 
+import hashlib
 import json
 import os
 import sys
@@ -15,15 +16,25 @@ sys.path.insert(0, SCRIPTS)
 from tagseg.code_digest import code_digest
 from tagseg.nodes import CAM_SEED, TRUE_SEED, canonical_node
 
-# Jobs run the Python that runs Snakemake, also where its environment was not activated.
-os.environ["PATH"] = os.pathsep.join([os.path.dirname(sys.executable), os.environ.get("PATH", "")])
+# Jobs run the Python that runs Snakemake, also where its environment was not activated. They are told
+# where our scripts are by a variable: a param would re-run everything where the repository moved.
+os.environ.update(
+    PATH=os.pathsep.join([os.path.dirname(sys.executable), os.environ.get("PATH", "")]),
+    TAGSEG_SCRIPTS=SCRIPTS,
+)
+
+# Jobs write their stderr to logs; this tells them that a progress bar has a terminal to go to.
+if sys.stderr.isatty():
+    os.environ.update(TAGSEG_TERMINAL="1")
 
 
 def check_config(content):
     """Raise one WorkflowError that names every unknown key and bad value, before anything runs."""
     schema = yaml.safe_load(Path(workflow.basedir, "schemas/config.schema.yaml").read_text())
     errors = jsonschema.Draft202012Validator(schema).iter_errors(content)
-    lines = [f"  {'.'.join(map(str, error.absolute_path)) or 'top level'}: {error.message}" for error in errors]
+    lines = [
+        f"  {'.'.join(map(str, error.absolute_path)) or 'top level'}: {error.message}" for error in errors
+    ]
     lines += missing_folder(content) if not lines else []
     if lines:
         raise WorkflowError("config:\n" + "\n".join(sorted(lines)))
@@ -31,13 +42,15 @@ def check_config(content):
 
 def missing_folder(content):
     """Return what is wrong with the folders that the configuration names, a line each."""
-    kind = content["dataset"]["kind"]
-    key, folder = {"photos": ("photos", content["photos"]), "voc": ("dataset.root", content["dataset"]["root"])}.get(
-        kind, (None, ".")
-    )
-    lines = [] if folder and Path(folder).is_dir() else [f"  {key}: {folder}: no such folder; name the data set's"]
-    new = content["new_photos"]
-    return lines + ([] if new is None or Path(new).is_dir() else [f"  new_photos: {new}: no such folder"])
+    roots = {"photos": ("photos", content["photos"]), "voc": ("dataset.root", content["dataset"]["root"])}
+    named = [roots[content["dataset"]["kind"]]] if content["dataset"]["kind"] in roots else []
+    if content["new_photos"] is not None:
+        named.append(("new_photos", content["new_photos"]))
+    return [
+        f"  {key}: {folder}: no such folder; name one that exists"
+        for key, folder in named
+        if not folder or not Path(folder).is_dir()
+    ]
 
 
 check_config(config)
@@ -69,3 +82,10 @@ def shards(pattern):
 def checkpoint(seed, number):
     """Return the segmenter's checkpoint of a seed and a round."""
     return f"{RUN}/segmenter/{seed}/{BACKBONE}/round{number}/checkpoint.pth"
+
+
+def listing(folder):
+    """Return a digest over names, sizes and times of all files below a folder: it changes with them."""
+    files = sorted(path for path in Path(folder).rglob("*") if path.is_file())
+    rows = [f"{path.relative_to(folder)}\0{path.stat().st_size}\0{path.stat().st_mtime_ns}" for path in files]
+    return hashlib.sha256("\n".join(rows).encode(errors="surrogateescape")).hexdigest()[:16]

@@ -11,41 +11,19 @@ rule make_demo:
         f"{RUN}/logs/make_demo.log",
     benchmark:
         f"{RUN}/benchmarks/make_demo.tsv"
-    params:
-        settings=settings(random_seed=config["random_seed"], **config["dataset"]["demo"]),
-        code=code("make_demo"),
+    conda:
+        "../envs/light.yaml"
     threads: 1
     resources:
         mem_mb=1000,
         runtime=10,
-    conda:
-        "../envs/light.yaml"
+    params:
+        settings=settings(random_seed=config["random_seed"], **config["dataset"]["demo"]),
+        code=code("make_demo"),
     message:
         "drawing the demo data set"
     shell:
-        "python {SCRIPTS}/make_demo.py --settings {params.settings:q} --devkit {output:q} 2> {log:q}"
-
-
-def dataset_files(wildcards):
-    """Return what the index depends on besides its params: the demo's devkit, or the table of labels."""
-    if config["dataset"]["kind"] == "demo":
-        return [DEVKIT]
-    if config["dataset"]["kind"] == "photos":
-        names = ("labels.csv", "classes.txt")
-        return [path for path in (f"{config['photos']}/{name}" for name in names) if Path(path).exists()]
-    lists = Path(config["dataset"]["root"]).glob("**/ImageSets/Segmentation/*.txt")
-    return sorted(map(str, lists))
-
-
-def dataset_settings():
-    """Return the slice of the configuration that describes the data set."""
-    dataset = config["dataset"]
-    if dataset["kind"] == "photos":
-        seed = config["random_seed"]
-        return settings(kind="photos", root=config["photos"], random_seed=seed, val_share=dataset["val_share"])
-    keys = ("train_list", "val_list", "test_list", "difficult")
-    root = DEVKIT if dataset["kind"] == "demo" else dataset["root"]
-    return settings(kind=dataset["kind"], root=root, **{key: dataset[key] for key in keys})
+        'python "$TAGSEG_SCRIPTS"/make_demo.py --settings {params.settings:q} --devkit {output:q} 2> {log:q}'
 
 
 rule build_index:
@@ -58,20 +36,21 @@ rule build_index:
         f"{RUN}/logs/build_index.log",
     benchmark:
         f"{RUN}/benchmarks/build_index.tsv"
-    params:
-        settings=dataset_settings(),
-        folder=f"{RUN}/index",
-        code=code("build_index"),
+    conda:
+        "../envs/light.yaml"
     threads: 1
     resources:
         mem_mb=2000,
         runtime=60,
-    conda:
-        "../envs/light.yaml"
+    params:
+        settings=dataset_settings(),
+        listing=listing(config["photos"]) if config["dataset"]["kind"] == "photos" else "",
+        folder=subpath(output[0], parent=True),
+        code=code("build_index"),
     message:
         "indexing the photographs"
     shell:
-        "python {SCRIPTS}/build_index.py --settings {params.settings:q} --index {params.folder:q} 2> {log:q}"
+        'python "$TAGSEG_SCRIPTS"/build_index.py --settings {params.settings:q} --index {params.folder:q} 2> {log:q}'
 
 
 rule draw_subsets:
@@ -84,18 +63,18 @@ rule draw_subsets:
         f"{RUN}/logs/draw_subsets.log",
     benchmark:
         f"{RUN}/benchmarks/draw_subsets.tsv"
-    params:
-        settings=settings(cap=config["subsets"]["cap"], random_seed=config["random_seed"]),
-        index=f"{RUN}/index",
-        code=code("draw_subsets"),
+    conda:
+        "../envs/light.yaml"
     threads: 1
     resources:
         mem_mb=1000,
         runtime=10,
-    conda:
-        "../envs/light.yaml"
+    params:
+        settings=settings(cap=config["subsets"]["cap"], random_seed=config["random_seed"]),
+        index=subpath(input[0], parent=True),
+        code=code("draw_subsets"),
     message:
         "drawing the class subsets"
     shell:
-        "python {SCRIPTS}/draw_subsets.py --index {params.index:q} --settings {params.settings:q}"
+        'python "$TAGSEG_SCRIPTS"/draw_subsets.py --index {params.index:q} --settings {params.settings:q}'
         " --subsets {output:q} 2> {log:q}"

@@ -14,18 +14,18 @@ rule find_patterns:
         f"{RUN}/logs/find_patterns/{{layer}}.log",
     benchmark:
         f"{RUN}/benchmarks/find_patterns/{{layer}}.tsv"
-    params:
-        index=f"{RUN}/index",
-        code=code("find_patterns"),
+    conda:
+        "../envs/light.yaml"
     threads: 4
     resources:
         mem_mb=8000,
         runtime=240,
-    conda:
-        "../envs/light.yaml"
+    params:
+        index=subpath(input[0], parent=True),
+        code=code("find_patterns"),
     message:
         "class patterns of {wildcards.layer}"
     shell:
-        "OMP_NUM_THREADS={threads} python {SCRIPTS}/find_patterns.py --index {params.index:q}"
+        'OMP_NUM_THREADS={threads} python "$TAGSEG_SCRIPTS"/find_patterns.py --index {params.index:q}'
         " --subsets {input.subsets:q} --features {input.features:q} --cam {input.cam:q}"
         " --patterns {output:q} 2> {log:q}"

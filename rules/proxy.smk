@@ -13,20 +13,20 @@ rule estimate_masks:
         f"{RUN}/logs/estimate_masks/{{layer}}/shard-{{shard}}.log",
     benchmark:
         f"{RUN}/benchmarks/estimate_masks/{{layer}}/shard-{{shard}}.tsv"
-    params:
-        index=f"{RUN}/index",
-        shards=len(SHARDS),
-        code=code("estimate_masks"),
+    conda:
+        "../envs/light.yaml"
     threads: 1
     resources:
         mem_mb=2000,
         runtime=240,
-    conda:
-        "../envs/light.yaml"
+    params:
+        index=subpath(input[0], parent=True),
+        shards=len(SHARDS),
+        code=code("estimate_masks"),
     message:
         "masks of {wildcards.layer}, shard {wildcards.shard}"
     shell:
-        "python {SCRIPTS}/estimate_masks.py --index {params.index:q} --features {input.features:q}"
+        'python "$TAGSEG_SCRIPTS"/estimate_masks.py --index {params.index:q} --features {input.features:q}'
         " --patterns {input.patterns:q} --shard {wildcards.shard} --shards {params.shards}"
         " --masks {output:q} 2> {log:q}"
 
@@ -42,21 +42,21 @@ rule threshold_cam:
         f"{RUN}/logs/threshold_cam/shard-{{shard}}.log",
     benchmark:
         f"{RUN}/benchmarks/threshold_cam/shard-{{shard}}.tsv"
-    params:
-        settings=settings(**config["cam"]),
-        index=f"{RUN}/index",
-        shards=len(SHARDS),
-        code=code("threshold_cam"),
+    conda:
+        "../envs/light.yaml"
     threads: 1
     resources:
         mem_mb=2000,
         runtime=60,
-    conda:
-        "../envs/light.yaml"
+    params:
+        settings=settings(**config["cam"]),
+        index=subpath(input[0], parent=True),
+        shards=len(SHARDS),
+        code=code("threshold_cam"),
     message:
         "masks of CAM, shard {wildcards.shard}"
     shell:
-        "python {SCRIPTS}/threshold_cam.py --index {params.index:q} --settings {params.settings:q}"
+        'python "$TAGSEG_SCRIPTS"/threshold_cam.py --index {params.index:q} --settings {params.settings:q}'
         " --cam {input.cam:q} --shard {wildcards.shard} --shards {params.shards}"
         " --masks {output:q} 2> {log:q}"
 
@@ -72,21 +72,21 @@ rule refine_masks:
         f"{RUN}/logs/refine_masks/{{seed}}/shard-{{shard}}.log",
     benchmark:
         f"{RUN}/benchmarks/refine_masks/{{seed}}/shard-{{shard}}.tsv"
-    params:
-        settings=settings(crf=config["crf"]["proxy"]),
-        index=f"{RUN}/index",
-        shards=len(SHARDS),
-        code=code("refine_masks"),
+    conda:
+        "../envs/light.yaml"
     threads: 4
     resources:
         mem_mb=4000,
         runtime=480,
-    conda:
-        "../envs/light.yaml"
+    params:
+        settings=settings(crf=config["crf"]["proxy"]),
+        index=subpath(input[0], parent=True),
+        shards=len(SHARDS),
+        code=code("refine_masks"),
     message:
         "dense CRF on the masks of {wildcards.seed}, shard {wildcards.shard}"
     shell:
-        "python {SCRIPTS}/refine_masks.py --index {params.index:q} --settings {params.settings:q}"
+        'python "$TAGSEG_SCRIPTS"/refine_masks.py --index {params.index:q} --settings {params.settings:q}'
         " --masks {input.masks:q} --shard {wildcards.shard} --shards {params.shards}"
         " --refined {output:q} --threads {threads} 2> {log:q}"
 
@@ -101,20 +101,20 @@ rule copy_true_masks:
         f"{RUN}/logs/copy_true_masks/shard-{{shard}}.log",
     benchmark:
         f"{RUN}/benchmarks/copy_true_masks/shard-{{shard}}.tsv"
-    params:
-        index=f"{RUN}/index",
-        shards=len(SHARDS),
-        code=code("copy_true_masks"),
+    conda:
+        "../envs/light.yaml"
     threads: 1
     resources:
         mem_mb=2000,
         runtime=60,
-    conda:
-        "../envs/light.yaml"
+    params:
+        index=subpath(input[0], parent=True),
+        shards=len(SHARDS),
+        code=code("copy_true_masks"),
     message:
         "true masks, shard {wildcards.shard}"
     shell:
-        "python {SCRIPTS}/copy_true_masks.py --index {params.index:q} --shard {wildcards.shard}"
+        'python "$TAGSEG_SCRIPTS"/copy_true_masks.py --index {params.index:q} --shard {wildcards.shard}'
         " --shards {params.shards} --masks {output:q} 2> {log:q}"
 
 

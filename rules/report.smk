@@ -21,7 +21,8 @@ rule draw_report:
         classifier_log=rules.train_classifier.output.log,
         precision=rules.train_classifier.output.precision,
         segmenter_logs=[
-            f"{RUN}/segmenter/{LAYER}/{BACKBONE}/round{number}/training.json" for number in range(1, ROUNDS + 1)
+            f"{RUN}/segmenter/{LAYER}/{BACKBONE}/round{number}/training.json"
+            for number in range(1, ROUNDS + 1)
         ],
         seed_scores=f"{RUN}/scores/seed_masks/{LAYER}.json",
         proxy_scores=f"{RUN}/scores/proxy_masks/{LAYER}.json",
@@ -40,21 +41,21 @@ rule draw_report:
         f"{RUN}/logs/draw_report.log",
     benchmark:
         f"{RUN}/benchmarks/draw_report.tsv"
-    params:
-        index=f"{RUN}/index",
-        layer=LAYER,
-        folder=REPORT,
-        code=code("draw_report"),
+    conda:
+        "../envs/light.yaml"
     threads: 1
     resources:
         mem_mb=2000,
         runtime=30,
-    conda:
-        "../envs/light.yaml"
+    params:
+        index=subpath(input[0], parent=True),
+        layer=LAYER,
+        folder=subpath(output[0], parent=True),
+        code=code("draw_report"),
     message:
         "drawing the report"
     shell:
-        "python {SCRIPTS}/draw_report.py --index {params.index:q} --patterns {input.patterns:q}"
+        'python "$TAGSEG_SCRIPTS"/draw_report.py --index {params.index:q} --patterns {input.patterns:q}'
         " --classifier-log {input.classifier_log:q} --average-precision {input.precision:q}"
         " --segmenter-logs {input.segmenter_logs:q} --seed-scores {input.seed_scores:q}"
         " --proxy-scores {input.proxy_scores:q} --val-scores {input.val_scores:q}"

@@ -12,28 +12,22 @@ rule score_masks:
         f"{RUN}/logs/score_masks/{{stage}}/{{seed}}.log",
     benchmark:
         f"{RUN}/benchmarks/score_masks/{{stage}}/{{seed}}.tsv"
-    params:
-        index=f"{RUN}/index",
-        code=code("score_masks"),
     wildcard_constraints:
         stage="seed_masks|proxy_masks",
+    conda:
+        "../envs/light.yaml"
     threads: 1
     resources:
         mem_mb=1000,
         runtime=60,
-    conda:
-        "../envs/light.yaml"
+    params:
+        index=subpath(input[0], parent=True),
+        code=code("score_masks"),
     message:
         "scoring the {wildcards.stage} of {wildcards.seed}"
     shell:
-        "python {SCRIPTS}/score_masks.py --index {params.index:q} --split train"
+        'python "$TAGSEG_SCRIPTS"/score_masks.py --index {params.index:q} --split train'
         " --masks {input.masks:q} --scores {output:q} 2> {log:q}"
-
-
-def predicted_shards(wildcards):
-    """Return all shards of the predictions of a split by the network of a seed and round."""
-    words = {key: wildcards[key] for key in ("seed", "backbone", "round", "split")}
-    return shards(PREDICTED.format(**words, shard="{shard}"))
 
 
 rule score_predictions:
@@ -47,25 +41,20 @@ rule score_predictions:
         f"{RUN}/logs/score_predictions/{{split}}/{{seed}}/{{backbone}}/round{{round}}.log",
     benchmark:
         f"{RUN}/benchmarks/score_predictions/{{split}}/{{seed}}/{{backbone}}/round{{round}}.tsv"
-    params:
-        index=f"{RUN}/index",
-        code=code("score_masks"),
+    conda:
+        "../envs/light.yaml"
     threads: 1
     resources:
         mem_mb=1000,
         runtime=60,
-    conda:
-        "../envs/light.yaml"
+    params:
+        index=subpath(input[0], parent=True),
+        code=code("score_masks"),
     message:
         "scoring {wildcards.split} with {wildcards.seed}, round {wildcards.round}"
     shell:
-        "python {SCRIPTS}/score_masks.py --index {params.index:q} --split {wildcards.split}"
+        'python "$TAGSEG_SCRIPTS"/score_masks.py --index {params.index:q} --split {wildcards.split}'
         " --masks {input.masks:q} --scores {output:q} 2> {log:q}"
-
-
-def val_scores(seed, number):
-    """Return the score file of val for the network of a seed and round."""
-    return f"{RUN}/scores/val/{seed}/{BACKBONE}/round{number}.json"
 
 
 COMPARED_SEEDS = [*ABLATION_LAYERS, CAM_SEED]
@@ -84,19 +73,19 @@ rule compare_seeds:
         f"{RUN}/logs/compare_seeds.log",
     benchmark:
         f"{RUN}/benchmarks/compare_seeds.tsv"
-    params:
-        seeds=COMPARED_SEEDS,
-        code=code("compare_seeds"),
+    conda:
+        "../envs/light.yaml"
     threads: 1
     resources:
         mem_mb=1000,
         runtime=10,
-    conda:
-        "../envs/light.yaml"
+    params:
+        seeds=COMPARED_SEEDS,
+        code=code("compare_seeds"),
     message:
         "comparing the seeds {params.seeds}"
     shell:
-        "python {SCRIPTS}/compare_seeds.py --seeds {params.seeds} --seed-scores {input.seed_scores:q}"
+        'python "$TAGSEG_SCRIPTS"/compare_seeds.py --seeds {params.seeds} --seed-scores {input.seed_scores:q}'
         " --proxy-scores {input.proxy_scores:q} --markdown {output.markdown:q} --csv {output.csv:q}"
         " --plot {output.plot:q} 2> {log:q}"
 
@@ -113,16 +102,16 @@ rule compare_upper_bound:
         f"{RUN}/logs/compare_upper_bound.log",
     benchmark:
         f"{RUN}/benchmarks/compare_upper_bound.tsv"
-    params:
-        code=code("compare_upper_bound"),
+    conda:
+        "../envs/light.yaml"
     threads: 1
     resources:
         mem_mb=1000,
         runtime=10,
-    conda:
-        "../envs/light.yaml"
+    params:
+        code=code("compare_upper_bound"),
     message:
         "comparing with full supervision"
     shell:
-        "python {SCRIPTS}/compare_upper_bound.py --ours {input.ours:q} --truth {input.truth:q}"
+        'python "$TAGSEG_SCRIPTS"/compare_upper_bound.py --ours {input.ours:q} --truth {input.truth:q}'
         " --markdown {output.markdown:q} --csv {output.csv:q} 2> {log:q}"

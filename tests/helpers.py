@@ -1,11 +1,13 @@
 """What several test files share: small data sets, written into a temporary folder."""
 
+import os
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from tagseg.images import write_mask
+from tagseg.index import Photograph
 
 
 def write_photograph(path: Path, width: int = 12, height: int = 8, seed: int = 0, **options) -> Path:
@@ -70,3 +72,22 @@ def write_labels(folder: Path, *lines: str, head: str = "image,labels,split") ->
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n".join((head, *lines)) + "\n", encoding="utf-8")
     return path
+
+
+def photograph_rows(
+    folder: Path, count: int, width: int = 12, height: int = 8, **columns
+) -> list[Photograph]:
+    """Write photographs of noise as PNG; return their rows of an index."""
+    columns = {"split": "train", "tags": (), **columns}
+    paths = [write_photograph(folder / f"{seed}.png", width, height, seed) for seed in range(count)]
+    return [Photograph(path.stem, str(path), width, height, **columns) for path in paths]
+
+
+class MakesFolder:
+    """Unpickled without care, it makes a folder: how a file of weights would run anything."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.folder),)

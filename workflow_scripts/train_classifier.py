@@ -34,7 +34,8 @@ def main() -> None:
     settings = TrainingSettings(**arguments.settings["training"])
     torch.manual_seed(settings.random_seed)
     classifier = Classifier(ClassifierSettings(**arguments.settings["network"]), len(index.classes))
-    identity = fingerprint(arguments.settings, [Path(arguments.index) / "index.csv"], code_digest(__file__))
+    files = [Path(arguments.index) / name for name in ("index.csv", "classes.csv")]
+    identity = fingerprint(arguments.settings, files, code_digest(__file__))
     with device() as where, resumable_state(arguments.checkpoint) as state:
         workers = arguments.threads if where.type == "cuda" else 0
         training = Training(classifier, data_of(index, settings), loss, settings, where, workers)

@@ -37,7 +37,8 @@ def main() -> None:
     data = data_of(index, read_mask_shards(arguments.masks), settings)
     torch.manual_seed(settings.random_seed)
     model = DeepLabLargeFov(network, len(index.classes))
-    files = [Path(arguments.index) / "index.csv", *(Path(shard) / MANIFEST for shard in arguments.masks)]
+    files = [Path(arguments.index) / name for name in ("index.csv", "classes.csv")]
+    files += [Path(shard) / MANIFEST for shard in arguments.masks]
     identity = fingerprint(arguments.settings, files, code_digest(__file__))
     with device() as where, resumable_state(arguments.checkpoint) as state:
         workers = arguments.threads if where.type == "cuda" else 0

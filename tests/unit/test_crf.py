@@ -11,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from tagseg import crf as crf_module
 from tagseg.crf import CrfSettings, in_processes, refine_labels, refine_probabilities
 
 VOID = 255
@@ -150,6 +151,17 @@ def test_masks_agree_with_exact_mean_field_of_a_hard_unary(confidence, present):
         changed.append((exact != mask).mean())
     assert np.mean(equal) >= AGREEMENT
     assert np.mean(changed) > 0.15, "the refinement has nothing to do, so agreement proves nothing"
+
+
+def test_hard_unary_is_confidence_for_the_label_and_the_rest_for_the_others(monkeypatch):
+    given = []
+    monkeypatch.setattr(
+        crf_module, "refine_probabilities", lambda photograph, p, settings: given.append(p) or p
+    )
+    mask = np.array([[0, 7, 20, VOID]], np.uint8)
+    refine_labels(np.zeros((1, 4, 3), np.uint8), mask, ON_MASKS)
+    expected = [[0.7, 0.15, 0.15, 1 / 3], [0.15, 0.7, 0.15, 1 / 3], [0.15, 0.15, 0.7, 1 / 3]]
+    np.testing.assert_allclose(given[0][:, 0], expected, atol=1e-12)
 
 
 def test_confidence_decides_how_much_a_label_weighs():

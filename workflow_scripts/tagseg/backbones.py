@@ -57,7 +57,7 @@ class Backbone(nn.Module):
         mean, std = torch.tensor(architecture.mean), torch.tensor(architecture.std)
         self.register_buffer("mean", 255 * mean.view(shape), persistent=False)
         self.register_buffer("std", 255 * std.view(shape), persistent=False)
-        self.channels = self._count_channels()
+        self.channels = self._count_channels(node)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the feature maps (N, C, h, w) of images (N, 3, H, W) in [0, 255]."""
@@ -65,11 +65,18 @@ class Backbone(nn.Module):
         return self.network((images - self.mean) / self.std)["node"]
 
     @torch.no_grad()
-    def _count_channels(self) -> int:
+    def _count_channels(self, node: str) -> int:
         training = self.training
-        channels = self.eval()(torch.zeros(1, 3, 64, 64)).shape[1]
+        try:
+            maps = self.eval()(torch.zeros(1, 3, 64, 64))
+        except AssertionError:  # vision transformers of one input size
+            raise TagsegError(
+                "this backbone takes images of one size alone; choose a convolutional one"
+            ) from None
         self.train(training)
-        return channels
+        if maps.dim() != 4:
+            raise TagsegError(f"node {node!r} gives no feature maps; choose one before the pooling")
+        return maps.shape[1]
 
 
 def _up_to(network: nn.Module, node: str) -> nn.Module:
@@ -115,16 +122,23 @@ def load_weights(network: nn.Module, known: Architecture, weights: str) -> None:
     state = known.imagenet_weights() if weights == PRETRAINED else read_state(weights)
     state = {key: value.float() if value.is_floating_point() else value for key, value in state.items()}
     try:
-        missing = network.load_state_dict(state, strict=False)
+        keys = network.load_state_dict(state, strict=False)
     except RuntimeError as error:
         raise TagsegError(f"weights {weights}: of another network ({_first_line(error)})") from None
-    absent = [key for key in missing.missing_keys if not key.endswith("num_batches_tracked")]
-    if any(not re.match(r"(fc|classifier|head)\b", key) for key in absent):
-        raise TagsegError(f"weights {weights}: of another network (no {absent[0]}); give a file that fits")
+    absent = [key for key in keys.missing_keys if not key.endswith("num_batches_tracked")]
+    stages = {key.split(".")[0] for key in network.state_dict()}  # a deeper sibling has more in them
+    surplus = [key for key in keys.unexpected_keys if key.split(".")[0] in stages]
+    wrong = [f"no {key}" for key in absent if not _CLASSIFICATION.match(key)]
+    wrong += [f"{key} is too much" for key in surplus if not _CLASSIFICATION.match(key)]
+    if wrong:
+        raise TagsegError(f"weights {weights}: of another network ({wrong[0]}); give a file that fits")
+
+
+_CLASSIFICATION = re.compile(r"(fc|classifier|head)\b")
 
 
 def _first_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines()]
+    lines = [line.strip() for line in str(error).splitlines()] or [type(error).__name__]
     return lines[1] if len(lines) > 1 else lines[0]
 
 
@@ -210,7 +224,14 @@ def _timm_architecture(name: str) -> Architecture:
     config, block = probe.default_cfg, probe.feature_info[-1]["module"]
 
     def build(output_stride: int) -> nn.Module:
-        return timm.create_model(name, output_stride=output_stride)
+        if output_stride == 32:  # what all have; many networks do not take the argument at all
+            return timm.create_model(name)
+        try:
+            return timm.create_model(name, output_stride=output_stride)
+        except (AssertionError, NotImplementedError, TypeError, ValueError):
+            raise TagsegError(
+                f"backbone timm:{name}: timm builds it with output stride 32 alone, not {output_stride}"
+            ) from None
 
     def weights() -> Mapping[str, Tensor]:
         return timm.create_model(name, pretrained=True).state_dict()

@@ -73,9 +73,11 @@ def load_classifier(path: str, classes: tuple[str, ...]) -> Classifier:
 def feature_extractor(classifier: Classifier, node: str) -> Backbone:
     """Return the classifier's backbone cut off after `node`, in evaluation mode (the paper's f, Eq. 1).
 
-    Raises TagsegError where the network has no such node.
+    Raises TagsegError where the network has no such node, or the classifier ends before it.
     """
     settings = classifier.settings
     backbone = build_backbone(settings.backbone, None, settings.output_stride, node)
-    backbone.load_state_dict(classifier.backbone.state_dict(), strict=False)
+    untrained = backbone.load_state_dict(classifier.backbone.state_dict(), strict=False).missing_keys
+    if untrained:
+        raise TagsegError(f"node {node!r} comes after what the classifier pools; choose an earlier one")
     return backbone.eval()

@@ -18,7 +18,7 @@ def code_digest(script: str | Path) -> str:
     """Return 16 hexadecimal digits over the sources on which `script` depends, itself included."""
     sha = hashlib.sha256()
     for source in sorted(sources(Path(script)), key=lambda path: path.as_posix()):
-        sha.update(source.relative_to(Path(script).parent).as_posix().encode() + b"\\0")
+        sha.update(source.relative_to(Path(script).parent).as_posix().encode() + b"\0")
         sha.update(hashlib.sha256(source.read_bytes()).digest())
     return sha.hexdigest()[:16]
 

@@ -2,9 +2,11 @@
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from typing import TypeVar
+from contextlib import contextmanager, nullcontext
+from typing import TextIO, TypeVar
 
 from tqdm import tqdm
 
@@ -39,16 +41,41 @@ def say(text: str) -> None:
 
 
 def progress(items: Iterable[Item], what: str, total: int | None = None) -> Iterator[Item]:
-    """Yield `items` behind a progress bar on a terminal; in a log, behind ten quiet lines."""
+    """Yield `items` behind a progress bar on the terminal and, in a log, behind ten quiet lines.
+
+    A job of the workflow has its stderr in a log; its bar then goes to the terminal that Snakemake was
+    started on, if the Snakefile said by TERMINAL that there is one.
+    """
     total = len(items) if total is None and hasattr(items, "__len__") else total
+    with _terminal() as terminal:
+        bar = tqdm(items, what, total, leave=False, file=terminal, disable=terminal is None)
+        step = max(1, (total or 0) // 10)
+        for count, item in enumerate(bar, start=1):
+            yield item
+            if terminal is not sys.stderr and total and (count % step == 0 or count == total):
+                print(f"{what}: {count} of {total}", file=sys.stderr, flush=True)
+
+
+TERMINAL = "TAGSEG_TERMINAL"
+"""Environment variable that says that /dev/tty is somebody's terminal."""
+
+
+@contextmanager
+def _terminal() -> Iterator[TextIO | None]:
+    """Yield the stream for progress bars: stderr, the controlling terminal, or None."""
     if sys.stderr.isatty():
-        yield from tqdm(items, desc=what, total=total, leave=False, file=sys.stderr)
+        yield sys.stderr
         return
-    step = max(1, (total or 0) // 10)
-    for count, item in enumerate(items, start=1):
-        yield item
-        if total and (count % step == 0 or count == total):
-            say(f"{what}: {count} of {total}")
+    terminal = _open_terminal() if os.environ.get(TERMINAL) else None
+    with terminal or nullcontext():
+        yield terminal
+
+
+def _open_terminal() -> TextIO | None:
+    try:
+        return open("/dev/tty", "w")
+    except OSError:  # a batch job inherits the variable, but has no terminal
+        return None
 
 
 def parser(description: str | None) -> argparse.ArgumentParser:

@@ -50,19 +50,19 @@ def multi_scale_scores(
     Each photograph is resized to a square of every size; the scores are enlarged bilinearly to the
     photograph and averaged (those of a mirrored input mirrored back first).
     """
-    sums: list[Tensor | None] = [None] * len(images)
+    grids = []  # a view's scores at the network's stride; enlarged when asked for, they are large
     flips = (False, True) if settings.flip else (False,)
     for size in settings.sizes:
         for mirrored in flips:
             batch = torch.stack([square(image, size, mirrored) for image in images]).to(where)
             with autocast(where, settings.precision):
                 scores = model(batch).float()
-            scores = scores.flip(-1) if mirrored else scores
-            for position, image in enumerate(images):
-                enlarged = _enlarge(scores[position], image.shape[:2])
-                sums[position] = enlarged if sums[position] is None else sums[position].add_(enlarged)
-    for total in sums:
-        yield total / (len(settings.sizes) * len(flips))
+            grids.append(scores.flip(-1) if mirrored else scores)
+    for position, image in enumerate(images):
+        total = _enlarge(grids[0][position], image.shape[:2])
+        for scores in grids[1:]:
+            total += _enlarge(scores[position], image.shape[:2])
+        yield total / len(grids)
 
 
 def _enlarge(scores: Tensor, size: tuple[int, int]) -> Tensor:

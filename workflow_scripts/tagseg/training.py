@@ -79,8 +79,8 @@ class Training:
     def run(self, state_file: Path, identity: str) -> list[dict]:
         """Train to the last epoch; return a log row an epoch. Resumes from `state_file` if it is ours.
 
-        The state is saved after every epoch and removed at the end. Raises TagsegError where the loss is
-        not finite.
+        The state is saved after every epoch; `resumable_state` removes it. Raises TagsegError where the
+        loss is not finite.
         """
         self._resume(state_file, identity)
         while self.epoch < self.settings.epochs:
@@ -138,7 +138,7 @@ class Training:
             "log": self.log,
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
-            "schedule": {"last_epoch": self.schedule.last_epoch},
+            "schedule": self.schedule.state_dict(),
             "random": torch.get_rng_state(),
             "cuda": torch.cuda.get_rng_state_all() if self.where.type == "cuda" else [],
         }

@@ -1,0 +1,334 @@
+"""Backbones: their nodes, their resolution, their weights, and files that are none."""
+
+import pickle
+
+import matplotlib.cbook
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+from helpers import MakesFolder
+from tagseg.backbones import (
+    KNOWN,
+    Backbone,
+    architecture,
+    build_backbone,
+    freeze_batch_norm,
+    read_state,
+    remove_stride,
+    torchvision,
+)
+from tagseg.errors import TagsegError
+from tagseg.nodes import canonical_node
+
+NAMES = ("resnet18", "resnet50", "vgg16", "efficientnet_lite0", "timm:resnet10t")
+MILITARY_UNIFORM = 652  # ImageNet's class of the photograph that comes with Matplotlib
+
+
+def noise(size: int, count: int = 1) -> torch.Tensor:
+    pixels = np.random.default_rng(0).integers(0, 256, (count, 3, size, size))
+    return torch.from_numpy(pixels.astype(np.float32))
+
+
+def seeded(name: str, output_stride: int) -> nn.Module:
+    torch.manual_seed(0)
+    return architecture(name).build(output_stride).eval()
+
+
+@pytest.fixture(scope="module")
+def resnet18_state():
+    return seeded("resnet18", 32).state_dict()
+
+
+def saved(path, content):
+    torch.save(content, path)
+    return str(path)
+
+
+# ------------------------------------------------------------------------------------- resolution
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("stride", [8, 16, 32])
+def test_a_map_has_a_position_a_stride(name, stride):
+    with torch.device("meta"):  # sizes need no computation
+        backbone = build_backbone(name, None, stride).eval()
+        for size in (64, 65, 81, 33):
+            maps = backbone(torch.zeros(2, 3, size, size + 16))
+            assert maps.shape == (2, backbone.channels, -(-size // stride), -(-(size + 16) // stride))
+
+
+@pytest.mark.parametrize("name", ["resnet18", "timm:resnet10t"])
+def test_random_weights_give_finite_maps(name):
+    maps = build_backbone(name, None, 16).eval()(noise(64))
+    assert torch.isfinite(maps).all() and maps.std() > 0
+
+
+@pytest.mark.parametrize("dilated", [(False, False, True), (False, True, True)])
+def test_removed_strides_are_torchvisions_dilation(dilated):
+    theirs = torchvision.models.resnet50(replace_stride_with_dilation=list(dilated)).eval()
+    ours = architecture("resnet50").build(16 if not dilated[1] else 8).eval()
+    ours.load_state_dict(theirs.state_dict())
+    same = [
+        (a.stride, a.dilation, a.padding) == (b.stride, b.dilation, b.padding)
+        for a, b in zip(ours.modules(), theirs.modules(), strict=True)
+        if isinstance(a, nn.Conv2d)
+    ]
+    assert len(same) == 53 and all(same)
+    with torch.no_grad():
+        torch.testing.assert_close(ours(noise(64)), theirs(noise(64)), rtol=1e-5, atol=1e-5)
+
+
+def test_removed_stride_keeps_the_values_at_the_coarse_positions():
+    """Without batch norm's help: a dilated stage computes the strided one's values, and those between."""
+    torch.manual_seed(0)
+    strided = torchvision.models.resnet18().layer4.eval()
+    dilated = torchvision.models.resnet18().layer4.eval()
+    dilated.load_state_dict(strided.state_dict())
+    assert remove_stride(dilated, 1) == 2
+    maps = torch.randn(1, 256, 12, 12)
+    with torch.no_grad():
+        torch.testing.assert_close(dilated(maps)[:, :, ::2, ::2], strided(maps), rtol=1e-4, atol=1e-5)
+
+
+def test_an_unknown_stride_is_told():
+    with pytest.raises(TagsegError, match=r"4.*\(8, 16, 32\)"):
+        build_backbone("resnet18", None, 4)
+
+
+# ------------------------------------------------------------------------------------------ nodes
+
+NODES = [("resnet50", node) for node in ("C41", "C42", "C43", "layer2", "layer3.5")]
+NODES += [("resnet18", "layer1.0.conv1"), ("efficientnet_lite0", "blocks.4"), ("timm:resnet10t", "layer3")]
+
+
+@pytest.mark.parametrize(("name", "node"), NODES)
+def test_a_node_is_what_a_hook_on_the_whole_network_sees(name, node):
+    network, seen = seeded(name, 16), {}
+    backbone = build_backbone(name, None, 16, node).eval()
+    backbone.network.load_state_dict(network.state_dict(), strict=False)
+    module = network.get_submodule(canonical_node(node))
+    module.register_forward_hook(lambda _, __, output: seen.update(maps=output))
+    with torch.no_grad():
+        maps = backbone(noise(64))
+        network((noise(64) - backbone.mean) / backbone.std)
+    assert backbone.channels == seen["maps"].shape[1]
+    tolerance = 1e-5 * seen["maps"].abs().max().item()
+    torch.testing.assert_close(maps, seen["maps"], rtol=1e-5, atol=tolerance)
+
+
+@pytest.mark.parametrize(
+    ("name", "node", "last", "first_absent"),
+    [
+        ("resnet18", "C41", "layer4.0", "layer4.1"),
+        ("efficientnet_lite0", "blocks.4", "blocks.4", "blocks.5"),
+        ("vgg16", "features.16", "features.14", "features.17"),
+    ],
+)
+def test_what_comes_after_a_node_is_not_there(name, node, last, first_absent):
+    with torch.device("meta"):
+        modules = dict(build_backbone(name, None, 32, node).network.named_modules())
+    assert last in modules
+    assert first_absent not in modules
+
+
+def test_an_unknown_node_is_told_with_the_blocks_there_are():
+    with pytest.raises(TagsegError, match=r"'layer5'.*layer4\.1"):
+        build_backbone("resnet18", None, 32, "layer5")
+
+
+@pytest.mark.parametrize("node", ["fc", "flatten"])
+def test_a_node_without_maps_is_refused(node):
+    with pytest.raises(TagsegError, match=f"{node}.*no feature maps"):
+        build_backbone("resnet18", None, 32, node)
+
+
+@pytest.mark.parametrize("name", ["resnet19", "vgg", "", "efficientnet_lite1"])
+def test_an_unknown_backbone_is_told_with_the_known_ones(name):
+    with pytest.raises(TagsegError, match=f"{KNOWN[0]}.*vgg16.*timm:<name>"):
+        build_backbone(name, None, 32)
+
+
+def test_an_unknown_network_of_timm_is_told():
+    with pytest.raises(TagsegError, match="no such network"):
+        build_backbone("timm:resnet7t", None, 32)
+
+
+def test_a_network_that_timm_builds_at_one_stride_alone_is_told():
+    with torch.device("meta"):
+        assert build_backbone("timm:mobilenetv3_small_050", None, 32).channels == 288
+        with pytest.raises(TagsegError, match="output stride 32 alone, not 16"):
+            build_backbone("timm:mobilenetv3_small_050", None, 16)
+
+
+def test_a_transformer_of_one_input_size_is_refused():
+    with torch.device("meta"), pytest.raises(TagsegError, match="choose a convolutional one"):
+        build_backbone("timm:vit_tiny_patch16_224", None, 32)
+
+
+# ---------------------------------------------------------------------------------- normalisation
+
+
+@pytest.mark.parametrize(
+    ("name", "mean", "std"),
+    [
+        ("resnet18", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+        ("efficientnet_lite0", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+    ],
+)
+def test_images_are_normalised_from_0_to_255(name, mean, std):
+    known = architecture(name)
+    network = nn.Sequential(nn.Identity())
+    maps = Backbone(network, "0", known)(noise(16).to(torch.uint8))
+    shape = (1, 3, 1, 1)
+    expected = (noise(16).numpy() / 255 - np.reshape(mean, shape)) / np.reshape(std, shape)
+    np.testing.assert_allclose(maps.numpy(), expected, atol=1e-5)
+
+
+def test_statistics_of_the_normalisation_are_not_part_of_a_checkpoint():
+    keys = Backbone(nn.Sequential(nn.Conv2d(3, 2, 1)), "0", architecture("vgg16")).state_dict()
+    assert list(keys) == ["network.0.weight", "network.0.bias"]
+
+
+# ------------------------------------------------------------------------------ ImageNet's weights
+
+
+@pytest.fixture(scope="module")
+def lite0():
+    network = architecture("efficientnet_lite0").build(32)
+    network.load_state_dict(architecture("efficientnet_lite0").imagenet_weights(), strict=True)
+    return network.eval()
+
+
+def test_lite0_recognises_a_uniform(lite0):
+    with matplotlib.cbook.get_sample_data("grace_hopper.jpg") as stream:
+        image = np.asarray(Image.open(stream).convert("RGB").resize((224, 224)))
+    pixels = torch.from_numpy(image.copy()).permute(2, 0, 1)[None]
+    with torch.no_grad():
+        logits = lite0(pixels / 127.5 - 1)
+    assert MILITARY_UNIFORM in logits[0].topk(3).indices
+
+
+def test_lite0s_backbone_carries_those_weights(lite0):
+    backbone = build_backbone("efficientnet_lite0", "imagenet", 32, "blocks.3").eval()
+    random = build_backbone("efficientnet_lite0", None, 32, "blocks.3").eval()
+    with torch.no_grad():
+        expected = lite0.blocks[:4](lite0.bn1(lite0.conv_stem(noise(64) / 127.5 - 1)))
+        torch.testing.assert_close(backbone(noise(64)), expected, rtol=1e-4, atol=1e-4)
+        assert (random(noise(64)) - expected).abs().mean() > 0.1
+
+
+# --------------------------------------------------------------------------------- weights in files
+
+
+def assert_loads(path, expected):
+    state = build_backbone("resnet18", path, 16).network.state_dict()
+    assert len(state) > 100
+    for key, value in state.items():
+        torch.testing.assert_close(value, expected[key], rtol=0, atol=0)
+
+
+def test_weights_come_from_a_file(tmp_path, resnet18_state):
+    assert_loads(saved(tmp_path / "w.pth", resnet18_state), resnet18_state)
+
+
+def test_a_checkpoint_around_the_state_is_unwrapped(tmp_path, resnet18_state):
+    content = {"state_dict": resnet18_state, "epoch": 3}
+    assert_loads(saved(tmp_path / "w.pth", content), resnet18_state)
+
+
+def test_the_classification_layer_may_be_absent_or_of_other_classes_name(tmp_path, resnet18_state):
+    state = {key: value for key, value in resnet18_state.items() if not key.startswith("fc")}
+    state["last_linear.weight"] = torch.zeros(3, 512)
+    assert_loads(saved(tmp_path / "w.pth", state), resnet18_state)
+
+
+def test_halves_become_float32(tmp_path, resnet18_state):
+    halves = {
+        key: value.half() if value.dtype == torch.float32 else value for key, value in resnet18_state.items()
+    }
+    backbone = build_backbone("resnet18", saved(tmp_path / "w.pth", halves), 16)
+    assert {parameter.dtype for parameter in backbone.parameters()} == {torch.float32}
+    torch.testing.assert_close(
+        backbone.network.conv1.weight.data, resnet18_state["conv1.weight"], rtol=1e-3, atol=1e-4
+    )
+
+
+def test_a_missing_file_is_told(tmp_path):
+    with pytest.raises(TagsegError, match="no such weights file"):
+        build_backbone("resnet18", str(tmp_path / "absent.pth"), 16)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"These are weights.\n", b"PK\x03\x04 and no more", b"\x80\x02}q\x00"]
+)
+def test_a_file_of_something_else_is_told_in_one_line(tmp_path, content):
+    path = tmp_path / "w.pth"
+    path.write_bytes(content)
+    with pytest.raises(TagsegError, match="not a file of weights") as caught:
+        read_state(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_folder_is_no_file_of_weights(tmp_path):
+    with pytest.raises(TagsegError, match="not a file of weights"):
+        read_state(tmp_path)
+
+
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
+@pytest.mark.parametrize("write", [pickle.dumps, None], ids=["pickle", "torch.save"])
+def test_a_malicious_file_runs_nothing(tmp_path, write):
+    path, folder = tmp_path / "w.pth", tmp_path / "made by the file"
+    if write:
+        path.write_bytes(write({"conv1.weight": MakesFolder(folder)}))
+    else:
+        torch.save({"conv1.weight": MakesFolder(folder)}, path)
+    with pytest.raises(TagsegError, match="not a file of weights"):
+        build_backbone("resnet18", str(path), 16)
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize("content", [[1, 2], {"epoch": 3, "state_dict": 4}, torch.zeros(2)])
+def test_tensors_under_no_names_are_no_state(tmp_path, content):
+    with pytest.raises(TagsegError, match="not a state dict"):
+        read_state(saved(tmp_path / "w.pth", content))
+
+
+@pytest.mark.parametrize("name", ["resnet34", "timm:resnet10t", "vgg16", "efficientnet_lite0"])
+def test_weights_of_another_network_are_refused(tmp_path, resnet18_state, name):
+    with pytest.raises(TagsegError, match="of another network"):
+        build_backbone(name, saved(tmp_path / "w.pth", resnet18_state), 16)
+
+
+def test_weights_of_a_deeper_sibling_are_refused(tmp_path):
+    """All that ResNet-18 looks for is in ResNet-34's file, in the same shapes."""
+    with pytest.raises(TagsegError, match="of another network.*layer1.2"):
+        build_backbone("resnet18", saved(tmp_path / "w.pth", seeded("resnet34", 32).state_dict()), 16)
+
+
+def test_an_empty_state_is_refused(tmp_path):
+    with pytest.raises(TagsegError, match="of another network"):
+        build_backbone("resnet18", saved(tmp_path / "w.pth", {}), 16)
+
+
+# -------------------------------------------------------------------------------------- batch norm
+
+
+def test_frozen_batch_norm_stays_frozen_in_training():
+    network = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4))
+    network.train()
+    freeze_batch_norm(network)
+    before = {key: value.clone() for key, value in network.state_dict().items()}
+    network(noise(8)).sum().backward()
+    torch.testing.assert_close(dict(network.state_dict()), before, rtol=0, atol=0)
+    assert network[1].weight.grad is None and network[0].weight.grad is not None
+
+
+def test_freezing_reaches_every_batch_norm_of_a_backbone():
+    backbone = build_backbone("resnet18", None, 16).train()
+    freeze_batch_norm(backbone)
+    layers = [layer for layer in backbone.modules() if isinstance(layer, nn.BatchNorm2d)]
+    assert len(layers) == 20
+    assert not any(layer.training or layer.weight.requires_grad for layer in layers)

@@ -1,0 +1,145 @@
+"""Which device a job takes, and in which precision it computes."""
+
+import os
+import tempfile
+
+import pytest
+import torch
+
+from tagseg import devices
+from tagseg.devices import PRECISIONS, autocast, device, set_threads
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def two_gpus(monkeypatch, tmp_path):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    return tmp_path
+
+
+def gpu(number):
+    return torch.device("cuda", number)
+
+
+def test_without_a_gpu_it_is_the_cpu(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    with device() as where:
+        assert where == CPU
+
+
+def test_jobs_take_free_gpus_and_share_the_first_where_none_is(two_gpus):
+    with device() as first, device() as second, device() as third:
+        assert (first, second, third) == (gpu(0), gpu(1), gpu(0))
+
+
+def test_a_gpu_is_free_again_when_its_job_ends(two_gpus):
+    with device() as first:
+        with device() as second:
+            pass
+        with device() as third:
+            assert (first, second, third) == (gpu(0), gpu(1), gpu(1))
+    with device() as where:
+        assert where == gpu(0)
+
+
+def test_a_gpu_is_free_again_when_its_job_fails(two_gpus):
+    with pytest.raises(ZeroDivisionError), device():
+        raise ZeroDivisionError
+    with device() as where:
+        assert where == gpu(0)
+
+
+def test_another_process_is_respected(two_gpus):
+    """A child holds the first GPU; the lock is the file's, not the process's."""
+    ready, told = os.pipe()
+    done, tell = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.close(tell)
+            with device():
+                os.write(told, b"x")
+                os.read(done, 1)
+        finally:
+            os._exit(0)
+    os.close(told)
+    assert os.read(ready, 1) == b"x"
+    with device() as where:
+        assert where == gpu(1)
+    os.close(tell)
+    os.waitpid(child, 0)
+    with device() as where:
+        assert where == gpu(0)
+    os.close(ready)
+    os.close(done)
+
+
+def test_locks_of_one_user_are_not_in_anothers_way(two_gpus):
+    with device():
+        (folder,) = two_gpus.iterdir()
+    assert str(os.getuid()) in folder.name
+    assert folder.stat().st_mode & 0o077 == 0
+
+
+def test_a_gpu_that_was_dealt_out_is_taken_without_a_lock(two_gpus, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+    with device() as first, device() as second:
+        assert first == second == gpu(0)  # the first that is visible
+    assert list(two_gpus.iterdir()) == []
+
+
+def test_an_empty_variable_deals_nothing_out(two_gpus, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    with device() as first, device() as second:
+        assert (first, second) == (gpu(0), gpu(1))
+
+
+def test_cpu_wins(two_gpus, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+    with device("cpu") as where:
+        assert where == CPU
+
+
+# --------------------------------------------------------------------------------------- precision
+
+
+def product_type(precision):
+    with autocast(CPU, precision):
+        return (torch.ones(2, 2) @ torch.ones(2, 2)).dtype
+
+
+@pytest.mark.parametrize("hardware", [False, True])
+def test_a_named_precision_is_kept_to(monkeypatch, hardware):
+    monkeypatch.setattr(devices, "_has_bfloat16", lambda where: hardware)
+    assert product_type("float32") == torch.float32
+    assert product_type("bfloat16") == torch.bfloat16
+
+
+@pytest.mark.parametrize(("hardware", "expected"), [(False, torch.float32), (True, torch.bfloat16)])
+def test_auto_goes_by_the_hardware(monkeypatch, hardware, expected):
+    monkeypatch.setattr(devices, "_has_bfloat16", lambda where: hardware)
+    assert product_type("auto") == expected
+
+
+def test_every_precision_is_understood_by_the_real_hardware():
+    assert {product_type(precision) for precision in PRECISIONS} <= {torch.float32, torch.bfloat16}
+
+
+def test_a_gpus_own_answer_counts_for_it(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: not including_emulation)
+    assert devices._has_bfloat16(gpu(0))
+
+
+@pytest.mark.parametrize(("given", "taken"), [(0, 1), (1, 1), (3, 3)])
+def test_threads_are_as_many_as_given_and_one_at_least(given, taken):
+    before = torch.get_num_threads()
+    try:
+        set_threads(given)
+        assert torch.get_num_threads() == taken
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,346 @@
+"""The training loop: what it learns, what it leaves alone, and that an interruption changes nothing."""
+
+import dataclasses
+from collections import OrderedDict
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import train_segmenter
+from helpers import photograph_rows
+from tagseg.errors import TagsegError
+from tagseg.photographs import Augmentation, TrainingSet, tag_vector
+from tagseg.training import Training, TrainingSettings, fingerprint, resumable_state
+
+CPU = torch.device("cpu")
+SETTINGS = TrainingSettings(
+    epochs=3,
+    batch_size=2,
+    optimizer="adam",
+    backbone_lr=1e-3,
+    head_lr=1e-2,
+    weight_decay=1e-4,
+    poly_power=0.9,
+    batch_norm="frozen",
+    frozen=(),
+    input_size=8,
+    scales=(0.7, 1.4),
+    flip=True,
+    precision="float32",
+    random_seed=5,
+)
+
+
+class TinyBackbone(nn.Module):
+    """Two convolutions with batch norm, under the name that a backbone's network has."""
+
+    def __init__(self):
+        super().__init__()
+        layers = [("first", nn.Conv2d(3, 4, 3)), ("norm", nn.BatchNorm2d(4)), ("second", nn.Conv2d(4, 4, 1))]
+        self.network = nn.Sequential(OrderedDict(layers))
+
+    def forward(self, images):
+        return self.network(images.float() / 255 - 0.5)
+
+
+class TinyClassifier(nn.Module):
+    """A backbone, dropout (which draws random numbers as the real ones do) and a head."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.backbone, self.dropout, self.head = TinyBackbone(), nn.Dropout(0.2), nn.Linear(4, 2)
+
+    def forward(self, images):
+        return self.head(self.dropout(self.backbone(images).relu().mean(dim=(2, 3))))
+
+
+def loss(scores, tags):
+    return nn.functional.multilabel_soft_margin_loss(scores, tags)
+
+
+@pytest.fixture(scope="module")
+def rows(tmp_path_factory):
+    return photograph_rows(tmp_path_factory.mktemp("photographs"), 5)
+
+
+def data_of(rows, settings=SETTINGS):
+    augmentation = Augmentation(settings.input_size, settings.scales, settings.flip)
+    label = {row.id: tag_vector([number % 2 + 1], 3) for number, row in enumerate(rows)}
+    return TrainingSet(rows, augmentation, settings.random_seed, labels_of=lambda row: label[row.id])
+
+
+def training_of(rows, loss=loss, workers=0, **changes):
+    settings = dataclasses.replace(SETTINGS, **changes)
+    return Training(TinyClassifier(), data_of(rows, settings), loss, settings, CPU, workers)
+
+
+def weights_after(training, state, identity="ours"):
+    torch.manual_seed(1)
+    training.run(state, identity)
+    return {key: value.clone() for key, value in training.model.state_dict().items()}
+
+
+def assert_identical(ours, theirs):
+    torch.testing.assert_close(ours, theirs, rtol=0, atol=0)
+
+
+# --------------------------------------------------------------------------------------- learning
+
+
+def test_loss_falls(rows, tmp_path):
+    training = training_of(rows, epochs=40, scales=(1, 1), flip=False, head_lr=0.1, backbone_lr=0.02)
+    training.model.dropout.p = 0
+    log = training.run(tmp_path / "state", "ours")
+    assert log[-1]["loss"] < 0.75 * log[0]["loss"]
+    assert [row["epoch"] for row in log] == list(range(1, 41))
+
+
+def test_loss_of_an_epoch_is_the_mean_over_the_photographs(rows, tmp_path):
+    """Five photographs in batches of two: the last batch of one weighs half."""
+    seen = []
+
+    def constant(scores, tags):
+        seen.append(len(tags))
+        return scores.sum() * 0 + len(seen)
+
+    log = training_of(rows, loss=constant, epochs=1).run(tmp_path / "state", "ours")
+    assert seen == [2, 2, 1]
+    assert log[0]["loss"] == pytest.approx((2 * 1 + 2 * 2 + 1 * 3) / 5, abs=1e-12)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+def test_two_learning_rates_decay_by_the_poly_rule(rows, tmp_path, optimizer):
+    rates = []
+
+    def watched(scores, tags):
+        rates.append([group["lr"] for group in training.optimizer.param_groups])
+        return loss(scores, tags)
+
+    training = training_of(rows, loss=watched, optimizer=optimizer, poly_power=0.7)
+    training.run(tmp_path / "state", "ours")
+    decay = (1 - np.arange(9) / 9) ** 0.7  # 3 epochs of 3 batches
+    np.testing.assert_allclose(rates, np.outer(decay, [1e-3, 1e-2]), rtol=1e-9)
+
+
+def test_every_trainable_parameter_has_one_group(rows):
+    training = training_of(rows, frozen=("first",))
+    backbone, head = (group["params"] for group in training.optimizer.param_groups)
+    assert {id(parameter) for parameter in head} == {id(p) for p in training.model.head.parameters()}
+    assert {id(parameter) for parameter in backbone} == {
+        id(p) for name, p in training.model.backbone.named_parameters() if "first" not in name
+    }
+
+
+def test_frozen_parameters_stay_and_the_others_move(rows, tmp_path):
+    training = training_of(rows, frozen=("first",))
+    before = {key: value.clone() for key, value in training.model.state_dict().items()}
+    after = weights_after(training, tmp_path / "state")
+    changed = {key for key in before if not torch.equal(before[key], after[key])}
+    assert changed == {
+        "backbone.network.second.weight",
+        "backbone.network.second.bias",
+        "head.weight",
+        "head.bias",
+    }
+
+
+def test_all_of_the_backbone_can_be_frozen(rows, tmp_path):
+    training = training_of(rows, frozen=("first", "norm", "second"), epochs=1)
+    before = {key: value.clone() for key, value in training.model.backbone.state_dict().items()}
+    training.run(tmp_path / "state", "ours")
+    assert_identical(dict(training.model.backbone.state_dict()), before)
+
+
+def test_a_frozen_prefix_that_names_nothing_is_told(rows):
+    with pytest.raises(TagsegError, match="'layer9'"):
+        training_of(rows, frozen=("layer9",))
+
+
+@pytest.mark.parametrize(("batch_norm", "moves"), [("frozen", False), ("trained", True)])
+def test_batch_norm_is_frozen_or_trained_as_asked(rows, tmp_path, batch_norm, moves):
+    training = training_of(rows, batch_norm=batch_norm, epochs=1)
+    before = {key: value.clone() for key, value in training.model.backbone.network.norm.state_dict().items()}
+    training.run(tmp_path / "state", "ours")
+    after = training.model.backbone.network.norm.state_dict()
+    assert {key: not torch.equal(before[key], after[key]) for key in before} == dict.fromkeys(before, moves)
+
+
+def test_a_loss_that_is_not_finite_ends_the_training(rows, tmp_path):
+    training = training_of(rows, loss=lambda scores, tags: scores.sum() * float("nan"))
+    with pytest.raises(TagsegError, match="loss is nan in epoch 1.*learning rate"):
+        training.run(tmp_path / "state", "ours")
+    assert all(torch.isfinite(value).all() for value in training.model.state_dict().values())
+
+
+# ------------------------------------------------------------------------------- the segmenter's loss
+
+
+def scores_and_masks():
+    generator = torch.Generator().manual_seed(0)
+    scores = torch.randn(2, 4, 6, 6, generator=generator, requires_grad=True)
+    masks = torch.randint(0, 4, (2, 6, 6), generator=generator).to(torch.uint8)
+    masks[0, :3], masks[1, :, 4:] = 255, 255
+    return scores, masks
+
+
+def test_segmenters_loss_is_the_mean_cross_entropy_of_pixels_that_are_not_void():
+    scores, masks = scores_and_masks()
+    expected = [
+        -scores[image, :, y, x].log_softmax(0)[masks[image, y, x].long()]
+        for image, y, x in (masks != 255).nonzero().tolist()
+    ]
+    torch.testing.assert_close(train_segmenter.loss(scores, masks), torch.stack(expected).mean())
+
+
+def test_void_never_enters_the_segmenters_loss():
+    scores, masks = scores_and_masks()
+    value = train_segmenter.loss(scores, masks)
+    value.backward()
+    void = (masks == 255)[:, None].expand_as(scores)
+    assert (scores.grad[void] == 0).all() and (scores.grad[~void] != 0).all()
+    altered = scores.detach().clone()
+    altered[void] = 1000
+    assert_identical(train_segmenter.loss(altered, masks), value.detach())
+
+
+def test_masks_of_nothing_but_void_cost_nothing():
+    scores, masks = scores_and_masks()
+    value = train_segmenter.loss(scores, torch.full_like(masks, 255))
+    value.backward()
+    assert value.item() == 0
+    assert (scores.grad == 0).all()
+
+
+def test_labels_are_shrunk_to_the_scores_without_mixing():
+    masks = torch.zeros(1, 16, 16, dtype=torch.uint8)
+    masks[:, 8:], masks[:, :, 12:] = 3, 255
+    scores = torch.zeros(1, 4, 4, 4)
+    scores[:, 0, :2], scores[:, 3, 2:] = 50, 50
+    scores[..., 3] = torch.tensor([-9.0, 7, 8, 9])[:, None]  # void: no matter what
+    assert train_segmenter.loss(scores, masks).item() == pytest.approx(0, abs=1e-6)
+
+
+# --------------------------------------------------------------------------------------- resuming
+
+
+def interrupt_after(epoch, training, monkeypatch):
+    whole = training._train_epoch
+
+    def interrupted():
+        if training.epoch == epoch:
+            raise KeyboardInterrupt
+        return whole()
+
+    monkeypatch.setattr(training, "_train_epoch", interrupted)
+
+
+def interrupted_weights(rows, state, epoch, monkeypatch, **changes):
+    first = training_of(rows, **changes)
+    interrupt_after(epoch, first, monkeypatch)
+    with pytest.raises(KeyboardInterrupt):
+        weights_after(first, state)
+    assert state.exists()
+    second = training_of(rows, **changes)
+    torch.manual_seed(999)  # another process has drawn other random numbers by now
+    log = second.run(state, "ours")
+    assert [row["epoch"] for row in log] == [1, 2, 3]
+    return dict(second.model.state_dict())
+
+
+@pytest.mark.parametrize(
+    ("epoch", "changes"),
+    [(1, {}), (2, {"optimizer": "sgd", "batch_norm": "trained"}), (1, {"frozen": ("first",)})],
+)
+def test_an_interrupted_training_ends_bit_identical(rows, tmp_path, monkeypatch, epoch, changes):
+    expected = weights_after(training_of(rows, **changes), tmp_path / "uninterrupted")
+    resumed = interrupted_weights(rows, tmp_path / "state", epoch, monkeypatch, **changes)
+    assert_identical(resumed, expected)
+
+
+def test_learning_rates_go_on_where_they_were(rows, tmp_path, monkeypatch):
+    expected = training_of(rows).run(tmp_path / "uninterrupted", "ours")
+    interrupted_weights(rows, tmp_path / "state", 2, monkeypatch)
+    resumed = training_of(rows).run(tmp_path / "state", "ours")
+    assert [row["head_lr"] for row in resumed] == [row["head_lr"] for row in expected]
+
+
+def test_a_finished_state_trains_no_further(rows, tmp_path):
+    expected = weights_after(training_of(rows), tmp_path / "state")
+    assert_identical(weights_after(training_of(rows), tmp_path / "state"), expected)
+
+
+@pytest.mark.parametrize("damage", ["another identity", "truncated", "empty", "absent"])
+def test_a_state_that_is_not_ours_is_left_aside(rows, tmp_path, damage):
+    expected = weights_after(training_of(rows), tmp_path / "uninterrupted")
+    state = tmp_path / "state"
+    if damage != "absent":
+        weights_after(training_of(rows, epochs=1), state, "theirs" if "identity" in damage else "ours")
+    if damage in ("truncated", "empty"):
+        state.write_bytes(state.read_bytes()[: 500 if damage == "truncated" else 0])
+    assert_identical(weights_after(training_of(rows), state), expected)
+
+
+def test_the_state_lies_beside_the_checkpoint_until_success(tmp_path):
+    with pytest.raises(ZeroDivisionError), resumable_state(tmp_path / "c.pt") as state:
+        state.write_bytes(b"state")
+        raise ZeroDivisionError
+    assert state.parent == tmp_path and state.exists()
+    with resumable_state(tmp_path / "c.pt") as again:
+        assert again == state
+    assert not state.exists()
+
+
+def test_no_state_is_fine_too(tmp_path):
+    with resumable_state(tmp_path / "c.pt"):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_fingerprint_depends_on_settings_files_and_code(tmp_path):
+    for name, content in (("a", "1"), ("same", "1"), ("b", "2")):
+        (tmp_path / name).write_text(content)
+    first = fingerprint({"x": 1, "y": 2}, [tmp_path / "a"], "code")
+    assert first == fingerprint({"y": 2, "x": 1}, [tmp_path / "same"], "code")
+    others = [
+        fingerprint({"x": 1, "y": 3}, [tmp_path / "a"], "code"),
+        fingerprint({"x": 1, "y": 2}, [tmp_path / "b"], "code"),
+        fingerprint({"x": 1, "y": 2}, [tmp_path / "a"], "other code"),
+        fingerprint({"x": 1, "y": 2}, [tmp_path / "a", tmp_path / "a"], "code"),
+    ]
+    assert len({first, *others}) == 5
+
+
+# ------------------------------------------------------------------------------------ order of data
+
+
+def batches_of(rows, epoch, workers=0, **changes):
+    training = training_of(rows, workers=workers, **changes)
+    training.epoch = epoch
+    return [tensor for batch in training._loader() for tensor in batch]
+
+
+def test_loading_processes_change_no_batch(rows):
+    assert_identical(batches_of(rows, 1, workers=2), batches_of(rows, 1))
+
+
+def test_the_global_generator_changes_no_batch(rows):
+    torch.manual_seed(3)
+    first = batches_of(rows, 1)
+    torch.manual_seed(4)
+    assert_identical(batches_of(rows, 1), first)
+
+
+@pytest.mark.parametrize("other", [{"epoch": 2}, {"epoch": 1, "random_seed": 6}])
+def test_epoch_and_seed_change_the_batches(rows, other):
+    first, second = batches_of(rows, 1), batches_of(rows, **other)
+    assert not all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
+
+
+def test_every_photograph_comes_once_an_epoch(rows):
+    training = training_of(rows, scales=(1, 1), flip=False)
+    plain = {training.data[0, position][0].numpy().tobytes() for position in range(len(rows))}
+    loaded = {image.numpy().tobytes() for images, _ in training._loader() for image in images}
+    assert loaded == plain and len(plain) == 5

@@ -1,0 +1,119 @@
+"""Copies of the repository in temporary folders, and one whole run on a miniature, shared by all tests."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+MINI = "tests/workflow/mini.yaml"
+
+
+class Checkout:
+    """A copy of the repository's sources in a folder of its own, in which Snakemake is run."""
+
+    targets = ("all", "ablation", "upper_bound")
+    target_rules = frozenset({*targets, "segment"})
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.results = folder / "results" / "mini"
+        self.finished: subprocess.CompletedProcess | None = None
+        self.first_plan: Counter[str] = Counter()
+        self.sources = copy_sources(folder)
+
+    def snakemake(self, *arguments, config=None, base=(MINI,), cores: int = 2) -> subprocess.CompletedProcess:
+        """Run Snakemake; `config`, nested, is laid over the overlays `base`. One thread a job, two jobs."""
+        files = [*base, *([self._write(config)] if config else [])]
+        options = ["--cores", cores, "--max-threads", 1, "--resources", "gpu=2", "--configfile", *files]
+        return self.call("-m", "snakemake", *options, *arguments)
+
+    def call(self, *arguments) -> subprocess.CompletedProcess:
+        """Run this Python, in the folder; its standard error goes into the standard output."""
+        command = [sys.executable, *map(str, arguments)]
+        # As where the environment was not activated: jobs have to find Python without it.
+        outside = [place for place in os.get_exec_path() if place != str(Path(sys.executable).parent)]
+        return subprocess.run(
+            command,
+            cwd=self.folder,
+            env={**os.environ, "PATH": os.pathsep.join(outside), "OMP_NUM_THREADS": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            timeout=900,
+        )
+
+    def planned(self, *targets, **options) -> Counter[str]:
+        """Return how many jobs of each rule would run, by Snakemake's own dry run."""
+        done = self.snakemake("-n", "--", *(targets or self.targets), **options)
+        assert done.returncode == 0, done.stdout
+        table = re.search(r"^Job stats:\njob +count\n[- ]+\n(.*?)\ntotal ", done.stdout, re.M | re.S)
+        assert table or "Nothing to be done" in done.stdout, done.stdout
+        rows = [line.split() for line in table[1].splitlines()] if table else []
+        return Counter({rule: int(count) for rule, count in rows if rule not in self.target_rules})
+
+    def _write(self, config: dict) -> Path:
+        path = self.folder.parent / f"{self.folder.name}.yaml"
+        path.write_text(yaml.safe_dump(config, allow_unicode=True), encoding="utf-8")
+        return path
+
+    @contextmanager
+    def edited(self, source: str):
+        """Add a comment to a source file for the time of a block."""
+        path = self.folder / source
+        before = path.read_bytes()
+        path.write_bytes(before + b"\n# edited\n")
+        try:
+            yield
+        finally:
+            path.write_bytes(before)
+
+
+def source_files() -> list[str]:
+    """Return the files that git knows, or would: neither results nor anything else that it ignores."""
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, check=True, encoding="utf-8").stdout
+    return sorted(name for name in listed.split("\0") if name and (ROOT / name).is_file())
+
+
+def copy_sources(folder: Path) -> list[str]:
+    """Copy the sources into a folder, with new time stamps, as a fresh checkout has them; name them."""
+    names = source_files()
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(ROOT / name, folder / name)
+    return names
+
+
+@pytest.fixture(scope="session")
+def sources() -> list[str]:
+    """The repository's files, relative to its root."""
+    return source_files()
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    return ROOT
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory) -> Checkout:
+    """A copy in which nothing was run."""
+    return Checkout(tmp_path_factory.mktemp("fresh") / "repository")
+
+
+@pytest.fixture(scope="session")
+def run(tmp_path_factory) -> Checkout:
+    """A copy in which all targets were run on the miniature. Its results are not to be altered."""
+    made = Checkout(tmp_path_factory.mktemp("whole") / "repository")
+    made.first_plan = made.planned()
+    made.finished = made.snakemake("--", *made.targets)
+    assert made.finished.returncode == 0, made.finished.stdout[-8000:]
+    return made

@@ -1,0 +1,127 @@
+"""A wrong configuration ends the run before anything is made, with a message that names the key."""
+
+import re
+
+import pytest
+
+# Overlay -> what the message has to name: the section by its dotted key, and the key or value in it.
+MISTAKES = {
+    "unknown keys, at every depth": (
+        {"sigma": 1, "crf": {"sigma": 1, "test": {"sigma": 1}}, "dataset": {"demo": {"colour": "red"}}},
+        ["top level: .*'sigma'", "crf: .*'sigma'", r"crf\.test: .*'sigma'", r"dataset\.demo: .*'colour'"],
+    ),
+    "misspelt keys": (
+        {"segmenter": {"training": {"epoch": 3}}, "classifier": {"traning": {"epochs": 3}}},
+        [r"segmenter\.training: .*'epoch'", r"classifier: .*'traning'"],
+    ),
+    "wrong types": (
+        {
+            "shards": "two",
+            "layer": 5,
+            "subsets": {"cap": 1.5},
+            "features": {"sizes": 64, "flip": "yes"},
+            "segmenter": {"retrain": None},
+            "ablation": {"layers": []},
+            "run": "a/b",
+        },
+        [
+            r"shards: 'two'",
+            r"layer: 5",
+            r"subsets\.cap: 1\.5",
+            r"features\.sizes: 64",
+            r"features\.flip: 'yes'",
+            r"segmenter\.retrain: None",
+            r"ablation\.layers: \[\]",
+            r"run: 'a/b'",
+        ],  # fmt: skip
+    ),
+    "negative": (
+        {"random_seed": -1, "subsets": {"cap": -5}, "classifier": {"training": {"head_lr": -0.1}}},
+        [r"random_seed: -1", r"subsets\.cap: -5", r"classifier\.training\.head_lr: -0\.1"],
+    ),
+    "zero": (
+        {
+            "shards": 0,
+            "segmenter": {"rounds": 0, "training": {"epochs": 0}},
+            "crf": {"test": {"bilateral_sxy": 0}},
+        },
+        [
+            r"shards: 0",
+            r"segmenter\.rounds: 0",
+            r"segmenter\.training\.epochs: 0",
+            r"crf\.test\.bilateral_sxy: 0",
+        ],
+    ),
+    "huge": (
+        {"random_seed": 2**40, "shards": 10**9, "segmenter": {"inference": {"sizes": [10**6]}}},
+        [r"random_seed: 1099511627776", r"shards: 1000000000", r"segmenter\.inference\.sizes\.0: 1000000"],
+    ),
+    "not among the known": (
+        {
+            "dataset": {"kind": "coco17"},
+            "classifier": {"network": {"backbone": "resnet51", "output_stride": 4}},
+            "segmenter": {"training": {"optimizer": "lion", "precision": "float8"}},
+        },
+        [
+            r"dataset\.kind: 'coco17'",
+            r"classifier\.network\.backbone: 'resnet51'",
+            r"classifier\.network\.output_stride: 4",
+            r"segmenter\.training\.optimizer: 'lion'",
+            r"segmenter\.training\.precision: 'float8'",
+        ],  # fmt: skip
+    ),
+    "no folder of photographs": ({"dataset": {"kind": "photos"}}, [r"photos: None"]),
+    "a folder of photographs that is not there": (
+        {"dataset": {"kind": "photos"}, "photos": "no/such folder"},
+        [r"photos: no/such folder"],
+    ),
+    "no devkit": ({"dataset": {"kind": "voc"}}, [r"dataset\.root: None"]),
+    "a devkit that is not there": (
+        {"dataset": {"kind": "voc", "root": "no/devkit"}},
+        [r"dataset\.root: no/devkit"],
+    ),
+    "new photographs that are not there": ({"new_photos": "no/photos"}, [r"new_photos: no/photos"]),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_mistake_is_told_before_anything_runs(checkout, name):
+    mistake, messages = MISTAKES[name]
+    done = checkout.snakemake("--", "all", config=mistake)
+    assert done.returncode != 0
+    for message in messages:
+        assert re.search(rf"^  {message}", done.stdout, re.M), f"{message!r} is not in:\n{done.stdout}"
+    assert "Traceback" not in done.stdout
+    assert not (checkout.folder / "results").exists()
+
+
+def test_a_key_of_the_command_line_is_checked_too(checkout):
+    done = checkout.snakemake("--config", "laier=blocks.6", "--", "all")
+    assert done.returncode != 0 and "'laier'" in done.stdout
+    assert not (checkout.folder / "results").exists()
+
+
+def test_segment_asks_for_the_folder(checkout):
+    done = checkout.snakemake("--", "segment")
+    assert done.returncode != 0 and "new_photos=FOLDER" in done.stdout
+    assert not (checkout.folder / "results").exists()
+
+
+def test_a_folder_of_photographs_without_a_table_says_what_to_write(checkout, tmp_path):
+    (tmp_path / "photos").mkdir()
+    config = {"results": str(tmp_path / "results"), "dataset": {"kind": "photos"}}
+    config["photos"] = str(tmp_path / "photos")
+    done = checkout.snakemake("--", "all", config=config)
+    assert done.returncode != 0
+    assert "labels.csv: no such file" in done.stdout and "columns image, labels" in done.stdout
+
+
+def test_an_unknown_layer_is_named_with_the_blocks_that_there_are(run):
+    """It shows only where the network is built: the classifier is trained by then, and stays."""
+    done = run.snakemake("--", "all", config={"layer": "blocks.9.9"})
+    assert done.returncode != 0
+    log = (run.results / "logs" / "extract_features" / "blocks.9.9" / "shard-0.log").read_text()
+    assert "no node 'blocks.9.9'" in log and "blocks.5" in log and "Traceback" not in log
+    assert "no node 'blocks.9.9'" in done.stdout
+    assert not list((run.results / "features").glob("blocks.9.9/*"))
+    assert not run.planned()
