@@ -10,12 +10,12 @@ from tagseg.datasets.demo_textures import background
 from tagseg.images import VOID
 
 # Knobs of the difficulty. Areas are shares of the image's area, of an object that is wholly seen.
-AREAS = ((0.04, 0.12), (0.12, 0.35), (0.35, 0.45))  # small, usual, large
-AREA_ODDS = (0.15, 0.70, 0.15)  # of the three above
+AREAS = ((0.06, 0.15), (0.18, 0.40), (0.40, 0.60))  # small, usual, large
+AREA_ODDS = (0.10, 0.60, 0.30)  # of the three above
 SHARED_AREA = 0.6  # objects of an image with two are this much smaller
 TRUNCATED_ODDS = 0.15  # of an object to lie across the image's border
 CUT_OFF = (0.10, 0.40)  # share of its extent that lies outside then
-CONTRAST_ODDS = 0.8  # of an object to differ from its background in colour, not in texture only
+CONTRAST_ODDS = 0.65  # of an object to differ from its background in colour, not in texture only
 CONTRAST_DISTANCE = 0.5  # RGB distance (0..1.7) that this asks for
 STRETCH = (0.93, 1.08)  # aspect ratio's change; area is kept
 LEAN = 25  # degrees: how far an object with a natural upright stance is turned
