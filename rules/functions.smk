@@ -43,7 +43,12 @@ def prediction_settings(wildcards):
     section = config["segmenter"]
     retrain = section["retrain"] if wildcards.split == "train" else {"restrict_to_tags": False, "crf": True}
     crf = config["crf"]["test"] if retrain["crf"] else None
-    return settings(inference=section["inference"], restrict_to_tags=retrain["restrict_to_tags"], crf=crf)
+    return settings(
+        inference=section["inference"],
+        longest_side=config["longest_side"],
+        restrict_to_tags=retrain["restrict_to_tags"],
+        crf=crf,
+    )
 
 
 def predicted_shards(wildcards):

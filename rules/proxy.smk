@@ -79,7 +79,7 @@ rule refine_masks:
         mem_mb=4000,
         runtime=480,
     params:
-        settings=settings(crf=config["crf"]["proxy"]),
+        settings=settings(crf=config["crf"]["proxy"], longest_side=config["longest_side"]),
         index=subpath(input[0], parent=True),
         shards=len(SHARDS),
         code=code("refine_masks"),

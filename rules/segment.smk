@@ -22,7 +22,11 @@ rule segment_photographs:
         mem_mb=8000,
         runtime=480,
     params:
-        settings=settings(inference=config["segmenter"]["inference"], crf=config["crf"]["test"]),
+        settings=settings(
+            inference=config["segmenter"]["inference"],
+            longest_side=config["longest_side"],
+            crf=config["crf"]["test"],
+        ),
         index=subpath(input[0], parent=True),
         photographs=config["new_photos"] or "",
         listing=listing(config["new_photos"]) if config["new_photos"] else "",

@@ -29,6 +29,7 @@ def main() -> None:
             allowed,
             InferenceSettings(**settings["inference"]),
             crf,
+            settings["longest_side"],
             where,
             arguments.threads,
         )

@@ -3,6 +3,8 @@
 Photographs of several classes are more cluttered; their masks are passed on as they are.
 """
 
+import numpy as np
+
 from tagseg import commandline
 from tagseg.crf import CrfSettings, in_processes, refine_labels
 from tagseg.errors import TagsegError
@@ -19,7 +21,7 @@ def main() -> None:
     masks = read_mask_shards([arguments.masks])
     if set(masks) != {row.id for row in rows}:
         raise TagsegError(f"{arguments.masks}: of other photographs; delete it and run again")
-    tasks = ((row, masks[row.id], crf) for row in rows)
+    tasks = ((row, masks[row.id], crf, settings["longest_side"]) for row in rows)
     refined = in_processes(refine, tasks, arguments.threads)
     ids = (row.id for row in commandline.progress(rows, "CRF"))
     write_mask_shard(arguments.refined, zip(ids, refined, strict=True))
@@ -35,13 +37,13 @@ def parse_arguments():
     return parser.parse_args()
 
 
-def refine(task: tuple[Photograph, MaskFile, CrfSettings | None]):
+def refine(task: tuple[Photograph, MaskFile, CrfSettings | None, int]) -> np.ndarray:
     """Return one photograph's labels uint8 (H, W), refined if it carries a single class."""
-    row, file, crf = task
+    row, file, crf, longest_side = task
     mask = file.read()
     if crf is None or len(row.tags) != 1:
         return mask
-    return refine_labels(read_photograph(row.path), mask, crf)
+    return refine_labels(read_photograph(row.path), mask, crf, longest_side)
 
 
 if __name__ == "__main__":

@@ -33,7 +33,8 @@ def main() -> None:
     rows, inference = index.photographs, InferenceSettings(**settings["inference"])
     allowed = [tuple(range(len(classes)))] * len(rows)
     with device() as where, atomic_folder(arguments.segmented) as aside:
-        predictions = predict(model.to(where), rows, allowed, inference, crf, where, arguments.threads)
+        side, threads = settings["longest_side"], arguments.threads
+        predictions = predict(model.to(where), rows, allowed, inference, crf, side, where, threads)
         pairs = zip(commandline.progress(rows, "segmented"), predictions, strict=True)
         write_results(aside, pairs, classes)
         (aside / "left_out.txt").write_text("".join(f"{problem}\n" for problem in left_out), encoding="utf-8")

@@ -267,3 +267,14 @@ def fail_on_three(number):
 def test_failure_of_a_task_reaches_the_caller(processes):
     with pytest.raises(ValueError, match="three"):
         list(in_processes(fail_on_three, range(10), processes))
+
+
+def test_a_large_photograph_is_refined_small_and_keeps_its_size():
+    photograph = np.zeros((60, 80, 3), np.uint8)
+    photograph[20:50, 30:70] = 220
+    mask = np.zeros((60, 80), np.uint8)
+    mask[24:46, 36:62] = 3
+    truth = np.where(photograph[..., 0] > 0, 3, 0)
+    refined = refine_labels(photograph, mask, CrfSettings(5, 3, 3, 20, 5, 10), longest_side=40)
+    assert refined.shape == mask.shape
+    assert np.mean(refined == truth) > 0.93 > 0.87 > np.mean(mask == truth)

@@ -13,7 +13,7 @@ from helpers import photograph_rows, write_photograph
 from tagseg.crf import CrfSettings
 from tagseg.deeplab import DeepLabLargeFov, SegmenterSettings, without_weights
 from tagseg.errors import TagsegError
-from tagseg.images import read_photograph
+from tagseg.images import read_photograph, resize_map, shrink_photograph
 from tagseg.index import Photograph
 from tagseg.inference import (
     BATCH,
@@ -122,13 +122,13 @@ def test_probabilities_of_allowed_labels_share_all_the_mass():
 
 def test_the_decision_names_the_allowed_labels():
     probable = np.array([[[0.9, 0.2]], [[0.1, 0.8]]], np.float32)
-    mask = Scored(np.zeros((1, 2, 3), np.uint8), probable, (0, 17), None).decide()
+    mask = Scored(np.zeros((1, 2, 3), np.uint8), probable, (0, 17), None, (1, 2)).decide()
     assert mask.dtype == np.uint8
     np.testing.assert_array_equal(mask, [[0, 17]])
 
 
 def test_a_single_label_needs_no_crf():
-    scored = Scored(np.zeros((2, 2, 3), np.uint8), np.ones((1, 2, 2), np.float32), (0,), CRF)
+    scored = Scored(np.zeros((2, 2, 3), np.uint8), np.ones((1, 2, 2), np.float32), (0,), CRF, (2, 2))
     assert (scored.decide() == 0).all()
 
 
@@ -152,7 +152,7 @@ def coloured_rows(folder, count):
 def test_predictions_come_in_order(tmp_path, crf, processes):
     rows = coloured_rows(tmp_path, BATCH + 3)
     allowed = [(0, 1, 2)] * len(rows)
-    found = list(predict(ByColour(), rows, allowed, SETTINGS, crf, CPU, processes))
+    found = list(predict(ByColour(), rows, allowed, SETTINGS, crf, 1024, CPU, processes))
     assert len(found) == len(rows)
     for number, (row, prediction) in enumerate(zip(rows, found, strict=True)):
         np.testing.assert_array_equal(prediction.photograph, read_photograph(row.path))
@@ -164,7 +164,7 @@ def test_labels_are_restricted_photograph_by_photograph(tmp_path):
     rows = coloured_rows(tmp_path, BATCH + 2)
     allowed = [(0, 1) if number % 2 else (0, 2) for number in range(len(rows))]
     for labels, prediction in zip(
-        allowed, predict(ByColour(), rows, allowed, SETTINGS, None, CPU, 1), strict=True
+        allowed, predict(ByColour(), rows, allowed, SETTINGS, None, 1024, CPU, 1), strict=True
     ):
         assert set(np.unique(prediction.mask)) <= set(labels)
 
@@ -173,20 +173,20 @@ def test_labels_are_restricted_photograph_by_photograph(tmp_path):
 @pytest.mark.parametrize(("width", "height"), [(5, 3), (1, 1), (1, 40)])
 def test_a_photograph_smaller_than_the_stride_gets_its_mask(tmp_path, crf, width, height):
     rows = photograph_rows(tmp_path, 1, width, height)
-    (prediction,) = predict(TinySegmenter().eval(), rows, [(0, 1, 2, 3)], SETTINGS, crf, CPU, 1)
+    (prediction,) = predict(TinySegmenter().eval(), rows, [(0, 1, 2, 3)], SETTINGS, crf, 1024, CPU, 1)
     assert prediction.mask.shape == (height, width)
     assert prediction.mask.max() <= 3
 
 
 def test_no_photographs_have_no_predictions():
-    assert list(predict(ByColour(), [], [], SETTINGS, CRF, CPU, 2)) == []
+    assert list(predict(ByColour(), [], [], SETTINGS, CRF, 1024, CPU, 2)) == []
 
 
 def test_a_photograph_that_vanished_is_told(tmp_path):
     rows = photograph_rows(tmp_path, 1)
     (tmp_path / "0.png").unlink()
     with pytest.raises(TagsegError, match="no such image"):
-        list(predict(ByColour(), rows, [(0, 1, 2)], SETTINGS, None, CPU, 1))
+        list(predict(ByColour(), rows, [(0, 1, 2)], SETTINGS, None, 1024, CPU, 1))
 
 
 # -------------------------------------------------------------------------------------- checkpoints
@@ -218,3 +218,12 @@ def test_a_segmenter_comes_back_from_its_checkpoint(segmenter, tmp_path):
 def test_a_segmenter_of_other_classes_is_refused(segmenter, classes):
     with pytest.raises(TagsegError, match="not a segmenter of these classes"):
         load_segmenter(segmenter[1], classes)
+
+
+def test_a_large_photograph_is_scored_small_and_its_mask_has_its_own_size():
+    rng = np.random.default_rng(5)
+    image = np.kron(rng.integers(0, 256, (3, 4, 3)), np.ones((16, 16, 1))).astype(np.uint8)
+    maps = rng.random((3, 12, 16), np.float32)
+    scored = Scored(shrink_photograph(image, 16), maps, (0, 2, 5), None, image.shape[:2])
+    enlarged = np.stack([resize_map(one, 48, 64) for one in maps])
+    np.testing.assert_array_equal(scored.decide(), np.array((0, 2, 5))[enlarged.argmax(axis=0)])

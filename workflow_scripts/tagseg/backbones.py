@@ -84,8 +84,13 @@ def _up_to(network: nn.Module, node: str) -> nn.Module:
     try:
         return create_feature_extractor(network, {node: "node"})
     except ValueError as error:
-        children = ", ".join(name for name, _ in network.named_modules() if name.count(".") <= 1 and name)
-        raise TagsegError(f"no node {node!r} in this backbone; its blocks: {children}") from error
+        raise TagsegError(f"no node {node!r} in this backbone; its blocks: {_blocks(network)}") from error
+
+
+def _blocks(network: nn.Module) -> str:
+    """Return the names of the stages and blocks of a network: its modules, two deep, that have modules."""
+    parts = ((name, list(module.children())) for name, module in network.named_modules())
+    return ", ".join(name for name, children in parts if name and name.count(".") <= 2 and children)
 
 
 def architecture(name: str) -> Architecture:

@@ -10,7 +10,7 @@ from typing import TypeVar
 import numpy as np
 from pydensecrf.densecrf import DenseCRF2D
 
-from tagseg.images import VOID
+from tagseg.images import VOID, largest_map, resize_mask, shrink_photograph
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -56,17 +56,23 @@ def refine_probabilities(
     return np.array(crf.inference(settings.iterations), np.float32).reshape(probabilities.shape)
 
 
-def refine_labels(photograph: np.ndarray, mask: np.ndarray, settings: CrfSettings) -> np.ndarray:
+def refine_labels(
+    photograph: np.ndarray, mask: np.ndarray, settings: CrfSettings, longest_side: int | None = None
+) -> np.ndarray:
     """Return `mask` uint8 (H, W) refined: each label is believed with probability `confidence`.
 
     The rest of the probability is shared by the other labels of the mask; void pixels have no opinion.
-    A mask of fewer than two labels has nothing to weigh and comes back as it is.
+    A mask of fewer than two labels has nothing to weigh and comes back as it is. A photograph whose
+    longer side exceeds `longest_side` pixels is refined at that size, and the marginals are enlarged.
+    None: no limit.
     """
     labels = np.unique(mask[mask != VOID])
     if len(labels) < 2:
         return mask
-    marginals = refine_probabilities(photograph, _hard_unary(mask, labels, settings.confidence), settings)
-    return labels[marginals.argmax(axis=0)]
+    small = photograph if longest_side is None else shrink_photograph(photograph, longest_side)
+    unary = _hard_unary(resize_mask(mask, *small.shape[:2]), labels, settings.confidence)
+    marginals = refine_probabilities(small, unary, settings)
+    return labels[largest_map(marginals, *mask.shape)]
 
 
 def _hard_unary(mask: np.ndarray, labels: np.ndarray, confidence: float) -> np.ndarray:

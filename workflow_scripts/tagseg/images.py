@@ -93,6 +93,32 @@ def resize_photograph(photograph: np.ndarray, height: int, width: int) -> np.nda
     return np.array(image.resize((width, height), Image.Resampling.BILINEAR))
 
 
+def shrink_photograph(photograph: np.ndarray, longest_side: int) -> np.ndarray:
+    """Shrink an RGB uint8 array (H, W, 3) until its longer side is `longest_side`; smaller ones stay."""
+    height, width = photograph.shape[:2]
+    factor = longest_side / max(height, width)
+    if factor >= 1:
+        return photograph
+    return resize_photograph(photograph, max(1, round(factor * height)), max(1, round(factor * width)))
+
+
+def largest_map(maps: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Return which of the maps (L, h, w), enlarged to (height, width), is largest at each pixel.
+
+    int64 (height, width), the first where several are. One map is enlarged at a time: all of them may
+    not fit into memory at the size of a large photograph.
+    """
+    if maps.shape[1:] == (height, width):
+        return maps.argmax(axis=0)
+    largest = resize_map(maps[0], height, width)
+    winner = np.zeros((height, width), np.int64)
+    for number, one in enumerate(maps[1:], start=1):
+        enlarged = resize_map(one, height, width)
+        winner[enlarged > largest] = number
+        np.maximum(largest, enlarged, out=largest)
+    return winner
+
+
 def resize_mask(mask: np.ndarray, height: int, width: int) -> np.ndarray:
     """Resize a label array uint8 (H, W) with nearest neighbours: labels never mix."""
     return np.array(Image.fromarray(mask).resize((width, height), Image.Resampling.NEAREST))

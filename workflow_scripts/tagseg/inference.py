@@ -12,6 +12,7 @@ from tagseg.crf import CrfSettings, in_processes, refine_probabilities
 from tagseg.deeplab import DeepLabLargeFov, SegmenterSettings
 from tagseg.devices import autocast
 from tagseg.errors import TagsegError
+from tagseg.images import largest_map, shrink_photograph
 from tagseg.index import Photograph
 from tagseg.photographs import batches, square
 from tagseg.training import load_checkpoint
@@ -77,19 +78,23 @@ def probabilities(scores: Tensor, allowed: Sequence[int] | None = None) -> np.nd
 
 @dataclass(frozen=True)
 class Scored:
-    """A photograph uint8 (H, W, 3) with softmax probabilities (L, H, W) of the class numbers `labels`."""
+    """A photograph uint8 (h, w, 3) with softmax probabilities (L, h, w) of the class numbers `labels`.
+
+    `size` is the (height, width) of the mask to be made, not smaller than (h, w).
+    """
 
     photograph: np.ndarray
     probabilities: np.ndarray
     labels: tuple[int, ...]
     crf: CrfSettings | None
+    size: tuple[int, int]
 
     def decide(self) -> np.ndarray:
-        """Return the most probable label of each pixel, uint8 (H, W), after the CRF if there is one."""
+        """Return the most probable label of each pixel, uint8 `size`, after the CRF if there is one."""
         marginals = self.probabilities
         if self.crf is not None and len(self.labels) > 1:
             marginals = refine_probabilities(self.photograph, marginals, self.crf)
-        return np.array(self.labels, np.uint8)[marginals.argmax(axis=0)]
+        return np.array(self.labels, np.uint8)[largest_map(marginals, *self.size)]
 
 
 @dataclass(frozen=True)
@@ -106,24 +111,23 @@ def predict(
     allowed: Sequence[tuple[int, ...]],
     settings: InferenceSettings,
     crf: CrfSettings | None,
+    longest_side: int,
     where: torch.device,
     processes: int,
 ) -> Iterator[Prediction]:
-    """Yield the predictions of photographs in order.
+    """Yield the predictions of photographs in order, each of its photograph's size.
 
-    `allowed` gives, a photograph, the class numbers that its pixels may take. A batch goes through the
-    network, then its CRFs run in `processes` processes: both want all cores, and would be in each
-    other's way.
+    `allowed` gives, a photograph, the class numbers that its pixels may take. Scores and CRF are computed
+    with the longer side at most `longest_side` pixels. A batch goes through the network, then its CRFs run
+    in `processes` processes: both want all cores, and would be in each other's way.
     """
     for start, images in batches(rows, BATCH):
+        small = [shrink_photograph(image, longest_side) for image in images]
+        all_scores = multi_scale_scores(model, small, settings, where)
+        labels_of = allowed[start : start + len(images)]
         scored = [
-            Scored(image, probabilities(scores, labels), labels, crf)
-            for image, scores, labels in zip(
-                images,
-                multi_scale_scores(model, images, settings, where),
-                allowed[start : start + len(images)],
-                strict=True,
-            )
+            Scored(photograph, probabilities(scores, labels), labels, crf, image.shape[:2])
+            for image, photograph, scores, labels in zip(images, small, all_scores, labels_of, strict=True)
         ]
         masks = in_processes(Scored.decide, scored, processes if crf else 1)
         yield from map(Prediction, images, masks)
