@@ -34,7 +34,7 @@ rule draw_report:
         ),
     output:
         **{
-            key: report(f"{REPORT}/{name}", category="Results", caption=f"../report/{key}.rst")
+            key: report(f"{REPORT}/{name}", category="Results", caption=f"../docs/report/{key}.rst")
             for key, name in REPORT_NAMES.items()
         },
     log:
