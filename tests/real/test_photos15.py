@@ -1,4 +1,4 @@
-"""Real photographs of 15 classes, from tags to scores: what the paper claims of lower blocks, seen to hold."""
+"""Real photographs of 15 classes, from tags to scores: what the paper claims of lower blocks holds."""
 
 import pytest
 
