@@ -26,7 +26,7 @@ include: "rules/segment.smk"
 
 
 wildcard_constraints:
-    layer=r"(?!cam$|truth$)[A-Za-z][A-Za-z0-9_.]*",
+    layer=r"(?!(?:cam|truth)(?:/|$))[A-Za-z][A-Za-z0-9_.]*",
     seed=r"[A-Za-z][A-Za-z0-9_.]*",
     backbone=r"[A-Za-z][A-Za-z0-9_.:]*",
     round=r"[1-9]\d*",

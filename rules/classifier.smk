@@ -5,6 +5,7 @@ rule train_classifier:
     """Train the multi-label classifier on the tags."""
     input:
         INDEX,
+        weights=weights_of("classifier"),
     output:
         checkpoint=f"{RUN}/classifier/checkpoint.pth",
         log=f"{RUN}/classifier/training.json",

@@ -14,6 +14,7 @@ SCRIPTS = f"{workflow.basedir}/workflow_scripts"
 sys.path.insert(0, SCRIPTS)
 
 from tagseg.code_digest import code_digest
+from tagseg.images import PHOTOGRAPH_SUFFIXES
 from tagseg.nodes import CAM_SEED, TRUE_SEED, canonical_node
 
 # Jobs run the Python that runs Snakemake, also where its environment was not activated. They are told
@@ -46,20 +47,37 @@ def missing_folder(content):
     named = [roots[content["dataset"]["kind"]]] if content["dataset"]["kind"] in roots else []
     if content["new_photos"] is not None:
         named.append(("new_photos", content["new_photos"]))
-    return [
+    lines = [
+        f"  {key}: {folder}: is set, but dataset.kind is {content['dataset']['kind']}; make that {kind}, "
+        "or name its overlay with --configfile"
+        for kind, (key, folder) in roots.items()
+        if folder and kind != content["dataset"]["kind"]
+    ]
+    return lines + [
         f"  {key}: {folder}: no such folder; name one that exists"
         for key, folder in named
-        if not folder or not Path(folder).is_dir()
+        if not folder or not Path(folder).expanduser().is_dir()
     ]
 
 
+def tidy_folder(folder):
+    """Return one spelling of a folder's path: below the working folder relative, else absolute."""
+    path = os.path.abspath(os.path.expanduser(folder))
+    inside = os.path.relpath(path)
+    return path if inside.startswith(os.pardir) else inside
+
+
 check_config(config)
+for section, key in ((config, "photos"), (config, "new_photos"), (config["dataset"], "root")):
+    if section[key] is not None:
+        section[key] = tidy_folder(section[key])
 
 RUN = f"{config['results']}/{config['run']}"
 LAYER = canonical_node(config["layer"])
 ABLATION_LAYERS = [canonical_node(layer) for layer in config["ablation"]["layers"]]
 BACKBONE = config["segmenter"]["network"]["backbone"]
 ROUNDS = config["segmenter"]["rounds"]
+DATA_SUFFIXES = {*PHOTOGRAPH_SUFFIXES, ".xml", ".txt"}
 SHARDS = range(config["shards"])
 INDEX = [f"{RUN}/index/index.csv", f"{RUN}/index/classes.csv"]
 
@@ -84,8 +102,14 @@ def checkpoint(seed, number):
     return f"{RUN}/segmenter/{seed}/{BACKBONE}/round{number}/checkpoint.pth"
 
 
+def is_data(path):
+    """Say whether a path is of a file that data sets consist of, and not hidden."""
+    hidden = any(part.startswith(".") for part in path.parts)
+    return not hidden and path.suffix.lower() in DATA_SUFFIXES
+
+
 def listing(folder):
-    """Return a digest over names, sizes and times of all files below a folder: it changes with them."""
-    files = sorted(path for path in Path(folder).rglob("*") if path.is_file())
+    """Return a digest over names, sizes and times of the images, masks and annotations below a folder."""
+    files = sorted(path for path in Path(folder).rglob("*") if is_data(path.relative_to(folder)))
     rows = [f"{path.relative_to(folder)}\0{path.stat().st_size}\0{path.stat().st_mtime_ns}" for path in files]
     return hashlib.sha256("\n".join(rows).encode(errors="surrogateescape")).hexdigest()[:16]

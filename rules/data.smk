@@ -44,7 +44,7 @@ rule build_index:
         runtime=60,
     params:
         settings=dataset_settings(),
-        listing=listing(config["photos"]) if config["dataset"]["kind"] == "photos" else "",
+        listing=dataset_listing(),
         folder=subpath(output[0], parent=True),
         code=code("build_index"),
     message:

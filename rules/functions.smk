@@ -8,8 +8,14 @@ def dataset_files(wildcards):
     if config["dataset"]["kind"] == "photos":
         names = ("labels.csv", "classes.txt")
         return [path for path in (f"{config['photos']}/{name}" for name in names) if Path(path).exists()]
-    lists = Path(config["dataset"]["root"]).glob("**/ImageSets/Segmentation/*.txt")
-    return sorted(map(str, lists))
+    return []
+
+
+def dataset_listing():
+    """Return a digest of the user's files of which the data set consists; the demo has none."""
+    roots = {"photos": config["photos"], "voc": config["dataset"]["root"]}
+    root = roots.get(config["dataset"]["kind"])
+    return listing(root) if root else ""
 
 
 def dataset_settings():
@@ -23,6 +29,12 @@ def dataset_settings():
     keys = ("train_list", "val_list", "test_list", "difficult")
     root = DEVKIT if dataset["kind"] == "demo" else dataset["root"]
     return settings(kind=dataset["kind"], root=root, **{key: dataset[key] for key in keys})
+
+
+def weights_of(section):
+    """Return the file of weights that a section of the configuration names, if it names one."""
+    weights = config[section]["network"]["weights"]
+    return [] if weights in (None, "imagenet") else [weights]
 
 
 def seeded(training):

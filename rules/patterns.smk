@@ -26,6 +26,6 @@ rule find_patterns:
     message:
         "class patterns of {wildcards.layer}"
     shell:
-        'OMP_NUM_THREADS={threads} python "$TAGSEG_SCRIPTS"/find_patterns.py --index {params.index:q}'
+        'python "$TAGSEG_SCRIPTS"/find_patterns.py --index {params.index:q}'
         " --subsets {input.subsets:q} --features {input.features:q} --cam {input.cam:q}"
         " --patterns {output:q} 2> {log:q}"

@@ -1,4 +1,5 @@
-# Scores against the true masks, and the tables that set them side by side. Nothing else reads true masks.
+# Scores against the true masks, and the tables that set them side by side. Nothing is learnt or chosen from true masks, the
+# upper bound apart.
 
 
 rule score_masks:

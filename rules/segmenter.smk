@@ -8,6 +8,7 @@ rule train_segmenter:
     input:
         INDEX,
         masks=labels_of_round,
+        weights=weights_of("segmenter"),
     output:
         checkpoint=f"{RUN}/segmenter/{{seed}}/{{backbone}}/round{{round}}/checkpoint.pth",
         log=f"{RUN}/segmenter/{{seed}}/{{backbone}}/round{{round}}/training.json",

@@ -25,7 +25,7 @@ READERS = {
 
 def main() -> None:
     arguments = parse_arguments()
-    index = build_index(arguments.settings)
+    index = without_untagged(build_index(arguments.settings))
     check_train(index)
     write_index(arguments.index, index)
     say(summary(index))
@@ -56,6 +56,14 @@ def build_index(content: dict) -> Index:
     if missing:
         raise TagsegError(f"{missing[0]}: missing; the kind {kind} needs it")
     return reader(Path(content["root"]), **options)
+
+
+def without_untagged(index: Index) -> Index:
+    """Return the index without the train photographs that carry no tag: nothing is learnt from them."""
+    kept = tuple(row for row in index.photographs if row.tags or row.split != "train")
+    if len(kept) < len(index.photographs):
+        say(f"left out {len(index.photographs) - len(kept)} train photographs without a tag")
+    return Index(index.classes, kept)
 
 
 def check_train(index: Index) -> None:

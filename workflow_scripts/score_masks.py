@@ -4,13 +4,15 @@ Photographs without a true mask are left out; where none has one, the score says
 """
 
 from dataclasses import asdict
+from pathlib import Path
 
 from tagseg import commandline
+from tagseg.code_digest import code_digest
 from tagseg.errors import TagsegError
-from tagseg.files import write_json
+from tagseg.files import digest, write_json
 from tagseg.images import read_mask
 from tagseg.index import read_index
-from tagseg.mask_shards import read_mask_shards
+from tagseg.mask_shards import MANIFEST, read_mask_shards
 from tagseg.metrics import Confusion, scores
 
 
@@ -29,8 +31,19 @@ def main() -> None:
         except ValueError as error:
             raise TagsegError(f"{row.mask}: {error}; mend the mask") from None
     result = scores(confusion, index.classes, len(rows))
-    write_json(arguments.scores, {"split": arguments.split, **asdict(result)})
+    provenance = provenance_of(arguments.index, arguments.masks)
+    write_json(arguments.scores, {"split": arguments.split, **asdict(result), "provenance": provenance})
     commandline.say(f"mIoU {result.miou:.1f} on {len(rows)} photographs, coverage {result.coverage:.3f}")
+
+
+def provenance_of(index: str, shards: list[str]) -> dict:
+    """Return what was scored: SHA-256 of the index and of the shards' manifests, and the code's digest."""
+    manifests = [Path(shard) / MANIFEST for shard in shards]
+    return {
+        "index": digest(Path(index) / "index.csv"),
+        "masks": {str(path): digest(path) for path in manifests},
+        "code": code_digest(__file__),
+    }
 
 
 def parse_arguments():

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from tagseg import commandline
+from tagseg.backbones import weights_files
 from tagseg.classifier import Classifier, ClassifierSettings, describe
 from tagseg.code_digest import code_digest
 from tagseg.devices import autocast, device, set_threads
@@ -33,8 +34,10 @@ def main() -> None:
     index = read_index(arguments.index)
     settings = TrainingSettings(**arguments.settings["training"])
     torch.manual_seed(settings.random_seed)
-    classifier = Classifier(ClassifierSettings(**arguments.settings["network"]), len(index.classes))
+    network = ClassifierSettings(**arguments.settings["network"])
+    classifier = Classifier(network, len(index.classes))
     files = [Path(arguments.index) / name for name in ("index.csv", "classes.csv")]
+    files += weights_files(network.weights)
     identity = fingerprint(arguments.settings, files, code_digest(__file__))
     with device() as where, resumable_state(arguments.checkpoint) as state:
         workers = arguments.threads if where.type == "cuda" else 0

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from tagseg import commandline
+from tagseg.backbones import weights_files
 from tagseg.code_digest import code_digest
 from tagseg.deeplab import DeepLabLargeFov, SegmenterSettings, without_weights
 from tagseg.devices import device, set_threads
@@ -38,7 +39,7 @@ def main() -> None:
     torch.manual_seed(settings.random_seed)
     model = DeepLabLargeFov(network, len(index.classes))
     files = [Path(arguments.index) / name for name in ("index.csv", "classes.csv")]
-    files += [Path(shard) / MANIFEST for shard in arguments.masks]
+    files += [Path(shard) / MANIFEST for shard in arguments.masks] + weights_files(network.weights)
     identity = fingerprint(arguments.settings, files, code_digest(__file__))
     with device() as where, resumable_state(arguments.checkpoint) as state:
         workers = arguments.threads if where.type == "cuda" else 0
@@ -59,12 +60,16 @@ def parse_arguments():
 
 
 def data_of(index: Index, masks: dict[str, MaskFile], settings: TrainingSettings) -> TrainingSet:
-    """Return the train photographs that have a mask, with it. Raises TagsegError where none has."""
-    rows = [row for row in index.of_split("train") if row.id in masks]
+    """Return the train photographs that have a mask, with it. Raises TagsegError where none has.
+
+    The others' turns go to those that have one: every training takes the same number of steps.
+    """
+    train = index.of_split("train")
+    rows = [row for row in train if row.id in masks]
     if not rows:
         raise TagsegError("no train photograph has a mask to train on")
     return TrainingSet(
-        rows,
+        [rows[turn % len(rows)] for turn in range(len(train))],
         Augmentation(settings.input_size, tuple(settings.scales), settings.flip),
         settings.random_seed,
         mask_of=lambda row: masks[row.id].read(),

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -43,8 +44,8 @@ class Run:
 
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory):
-    """The embedded default."""
-    results = tmp_path_factory.mktemp("demo")
+    """The embedded default; what TAGSEG_RESULTS, a folder of results, already has is not made again."""
+    results = Path(os.environ.get("TAGSEG_RESULTS") or tmp_path_factory.mktemp("demo"))
     return Run("demo", results, "--config", f"results={results}")
 
 

@@ -88,9 +88,30 @@ def test_locks_of_one_user_are_not_in_anothers_way(two_gpus):
 
 def test_a_gpu_that_was_dealt_out_is_taken_without_a_lock(two_gpus, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     with device() as first, device() as second:
         assert first == second == gpu(0)  # the first that is visible
     assert list(two_gpus.iterdir()) == []
+
+
+def test_of_several_visible_gpus_each_job_takes_another(two_gpus, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5, 3")
+    with device() as first, device() as second:
+        assert (first, second) == (gpu(0), gpu(1))  # in the order in which they are visible
+        (folder,) = two_gpus.iterdir()
+        assert {lock.name for lock in folder.iterdir()} == {"5.lock", "3.lock"}
+
+
+def test_a_lock_that_is_a_link_is_refused(two_gpus, tmp_path_factory):
+    with device():
+        (folder,) = two_gpus.iterdir()
+    target = tmp_path_factory.mktemp("other") / "precious"
+    target.write_text("kept")
+    (folder / "0.lock").unlink()
+    (folder / "0.lock").symlink_to(target)
+    with pytest.raises(OSError), device():
+        pass
+    assert target.read_text() == "kept"
 
 
 def test_an_empty_variable_deals_nothing_out(two_gpus, monkeypatch):

@@ -190,3 +190,10 @@ def test_script_names_a_wrong_setting(tmp_path, monkeypatch, change, message):
     content = {name: value for name, value in content.items() if value is not None}
     with pytest.raises(TagsegError, match=message):
         run_script(monkeypatch, content, tmp_path / "index")
+
+
+def test_a_train_photograph_without_a_tag_is_left_out_and_counted(capsys):
+    rows = (photograph("a"), photograph("b", tags=()), photograph("c", "val", tags=()))
+    kept = build_index.without_untagged(Index(("background", "dog"), rows))
+    assert [row.id for row in kept.photographs] == ["a", "c"]
+    assert "left out 1 train" in capsys.readouterr().err

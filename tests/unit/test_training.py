@@ -344,3 +344,11 @@ def test_every_photograph_comes_once_an_epoch(rows):
     plain = {training.data[0, position][0].numpy().tobytes() for position in range(len(rows))}
     loaded = {image.numpy().tobytes() for images, _ in training._loader() for image in images}
     assert loaded == plain and len(plain) == 5
+
+
+def test_statistics_of_frozen_modules_stay_when_the_others_are_trained(rows, tmp_path):
+    training = training_of(rows, batch_norm="trained", frozen=("norm",), epochs=1)
+    before = {key: value.clone() for key, value in training.model.backbone.network.norm.state_dict().items()}
+    weights_after(training, tmp_path / "state")
+    after = training.model.backbone.network.norm.state_dict()
+    assert all(torch.equal(before[key], after[key]) for key in before)

@@ -142,6 +142,11 @@ def load_weights(network: nn.Module, known: Architecture, weights: str) -> None:
 _CLASSIFICATION = re.compile(r"(fc|classifier|head)\b")
 
 
+def weights_files(weights: str | None) -> list[str]:
+    """Return the files that `weights` names: one, or none for random and for packaged ones."""
+    return [] if weights in (None, PRETRAINED) else [weights]
+
+
 def _first_line(error: Exception) -> str:
     lines = [line.strip() for line in str(error).splitlines()] or [type(error).__name__]
     return lines[1] if len(lines) > 1 else lines[0]

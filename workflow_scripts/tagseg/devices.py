@@ -9,6 +9,8 @@ from pathlib import Path
 
 import torch
 
+from tagseg.errors import TagsegError
+
 PRECISIONS = ("auto", "float32", "bfloat16")
 
 
@@ -16,14 +18,13 @@ PRECISIONS = ("auto", "float32", "bfloat16")
 def device(wanted: str = "auto") -> Iterator[torch.device]:
     """Yield the device to compute on: a free GPU where there is one, else the CPU.
 
-    `wanted` "cpu" keeps to the CPU. A CUDA_VISIBLE_DEVICES that is already set, as Slurm does, names
-    the job's own GPU and its first is taken. Without it nothing deals the GPUs of a machine out, so a
-    free one is taken with a file lock, held until the block ends; where all are taken, the first is
-    shared.
+    `wanted` "cpu" keeps to the CPU. A CUDA_VISIBLE_DEVICES that names one GPU, as Slurm sets it, is the
+    job's own. Among several nothing deals them out, so a free one is taken with a file lock, held until
+    the block ends; where all are taken, the first is shared.
     """
     if wanted == "cpu" or not torch.cuda.is_available():
         yield torch.device("cpu")
-    elif os.environ.get("CUDA_VISIBLE_DEVICES"):
+    elif torch.cuda.device_count() == 1 and os.environ.get("CUDA_VISIBLE_DEVICES"):
         yield torch.device("cuda", 0)
     else:
         with contextlib.ExitStack() as locks:
@@ -31,19 +32,34 @@ def device(wanted: str = "auto") -> Iterator[torch.device]:
 
 
 def _lock_free_gpu(locks: contextlib.ExitStack, count: int) -> int:
-    """Return the number of the first GPU whose lock is free, and hold the lock in `locks`."""
-    folder = Path(tempfile.gettempdir()) / f"tagseg-gpus-{os.getuid()}"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    for number in range(count):
-        stream = open(folder / f"{number}.lock", "w")  # noqa: SIM115  (closed by `locks`, or below)
+    """Return the number, among the visible GPUs, of the first whose lock is free; hold it in `locks`."""
+    folder = _lock_folder()
+    for number, name in enumerate(_gpu_names(count)):
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        lock = os.open(folder / f"{name}.lock", flags, 0o600)
         try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            stream.close()
+            os.close(lock)
             continue
-        locks.enter_context(stream)
+        locks.callback(os.close, lock)
         return number
     return 0
+
+
+def _gpu_names(count: int) -> list[str]:
+    """Return what the machine calls the visible GPUs, so that two jobs' locks mean the same ones."""
+    visible = [name.strip() for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
+    return visible if len(visible) == count else [str(number) for number in range(count)]
+
+
+def _lock_folder() -> Path:
+    """Return the folder of the user's locks. Raises TagsegError where it is somebody else's."""
+    folder = Path(tempfile.gettempdir()) / f"tagseg-gpus-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    if folder.is_symlink() or folder.stat().st_uid != os.getuid():
+        raise TagsegError(f"{folder}: not a folder of yours; remove it, or set TMPDIR to another place")
+    return folder
 
 
 def autocast(where: torch.device, precision: str) -> torch.autocast:

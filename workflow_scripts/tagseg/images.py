@@ -1,6 +1,7 @@
 """Photographs and masks, from files to arrays and back. Pillow reads and writes all of them."""
 
 import io
+import struct
 import warnings
 from pathlib import Path
 
@@ -18,6 +19,17 @@ MAX_PIXELS = 100_000_000
 
 PHOTOGRAPH_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
 
+# What Pillow's readers raise on damaged bytes; the last are from EXIF blocks and chunk headers.
+_DAMAGE = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    LookupError,
+    EOFError,
+    ArithmeticError,
+    struct.error,
+)
 _FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP")  # JPEG's reader opens cameras' MPO files too
 _ORIENTATION_TAG = 0x0112
 _TURNED = (5, 6, 7, 8)  # EXIF orientations that swap width and height
@@ -49,7 +61,7 @@ def photograph_size(path: str | Path) -> tuple[int, int]:
     with _open(path) as image:
         try:
             turned = image.getexif().get(_ORIENTATION_TAG) in _TURNED
-        except (OSError, SyntaxError, ValueError) as error:
+        except _DAMAGE as error:
             raise TagsegError(f"{path}: damaged image ({error}); replace or remove it") from None
         return (image.height, image.width) if turned else (image.width, image.height)
 
@@ -64,7 +76,7 @@ def read_photograph(path: str | Path) -> np.ndarray:
         try:
             upright = ImageOps.exif_transpose(image)
             return np.array(_to_rgb(upright), dtype=np.uint8, order="C")
-        except (OSError, SyntaxError, ValueError) as error:
+        except _DAMAGE as error:
             raise TagsegError(f"{path}: damaged image ({error}); replace or remove it") from None
 
 
@@ -172,7 +184,7 @@ def read_mask(path: str | Path, classes: int | None = None) -> np.ndarray:
             )
         try:
             mask = _labels(image)
-        except (OSError, SyntaxError) as error:
+        except _DAMAGE as error:
             raise TagsegError(f"{path}: damaged mask ({error}); replace it") from None
     if classes is not None:
         _check_labels(path, mask, classes)

@@ -18,7 +18,7 @@ Cell = str | int | float | None
 NOTHING_TO_SCORE = (
     "There is nothing to score against: no photograph of {split} has a true mask. To add masks, put PNGs "
     "of the class numbers (background 0, void 255) at `SegmentationClass/<stem>.png` in the data set's "
-    "folder and run again; masks serve scores alone, nothing is learnt from them."
+    "folder and run again, which starts from the index. Nothing is learnt from them."
 )
 """The line that stands below a table whose scores are empty for want of masks."""
 
@@ -127,6 +127,7 @@ def read_scores(path: str | Path) -> ScoreFile:
     content = read_json(path)
     try:
         split = content.pop("split")
+        content.pop("provenance", None)
         return ScoreFile(split, Scores(**content))
     except (KeyError, TypeError, AttributeError):
         raise TagsegError(f"{path}: not a score file; delete it and run again") from None

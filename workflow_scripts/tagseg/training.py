@@ -119,6 +119,8 @@ class Training:
         self.model.train()
         if self.settings.batch_norm == "frozen":
             freeze_batch_norm(self.model.backbone)
+        for prefix in self.settings.frozen:  # their batch norms' statistics do not move either
+            self.model.backbone.network.get_submodule(prefix).eval()
 
     def _loader(self) -> DataLoader:
         """Return the epoch's batches, in an order that depends on the seed and the epoch alone."""
@@ -140,7 +142,7 @@ class Training:
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict(),
             "random": torch.get_rng_state(),
-            "cuda": torch.cuda.get_rng_state_all() if self.where.type == "cuda" else [],
+            "cuda": torch.cuda.get_rng_state(self.where) if self.where.type == "cuda" else None,
         }
         with atomic_file(state_file) as aside:
             torch.save(state, aside)
@@ -160,8 +162,8 @@ class Training:
         self.optimizer.load_state_dict(state["optimizer"])
         self.schedule.load_state_dict(state["schedule"])
         torch.set_rng_state(state["random"].cpu())
-        if state["cuda"]:
-            torch.cuda.set_rng_state_all([one.cpu() for one in state["cuda"]])
+        if state["cuda"] is not None and self.where.type == "cuda":
+            torch.cuda.set_rng_state(state["cuda"].cpu(), self.where)
         self.epoch, self.log = state["epoch"], state["log"]
         say(f"resumed after epoch {self.epoch}")
 
