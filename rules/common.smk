@@ -36,12 +36,12 @@ def check_config(content):
     lines = [
         f"  {'.'.join(map(str, error.absolute_path)) or 'top level'}: {error.message}" for error in errors
     ]
-    lines += missing_folder(content) if not lines else []
+    lines += folder_problems(content) if not lines else []
     if lines:
         raise WorkflowError("config:\n" + "\n".join(sorted(lines)))
 
 
-def missing_folder(content):
+def folder_problems(content):
     """Return what is wrong with the folders that the configuration names, a line each."""
     roots = {"photos": ("photos", content["photos"]), "voc": ("dataset.root", content["dataset"]["root"])}
     named = [roots[content["dataset"]["kind"]]] if content["dataset"]["kind"] in roots else []
