@@ -80,6 +80,11 @@ MISTAKES = {
         {"dataset": {"kind": "voc", "root": "no/devkit"}},
         [r"dataset\.root: no/devkit"],
     ),
+    "photographs without their kind": ({"photos": "."}, [r"photos: \.: is set, but dataset\.kind is demo"]),
+    "seeds that are no layer": (
+        {"layer": "cam", "ablation": {"layers": ["truth"]}},
+        [r"layer: 'cam'", r"ablation\.layers\.0: 'truth'"],
+    ),
     "new photographs that are not there": ({"new_photos": "no/photos"}, [r"new_photos: no/photos"]),
 }
 

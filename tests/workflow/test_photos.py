@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 from collections import Counter
 from pathlib import Path
 
@@ -134,6 +135,32 @@ def test_without_true_masks_scores_and_report_say_so(photos):
 
 def test_nothing_re_runs(photos):
     assert photos.planned("all") == Counter()
+
+
+def test_another_spelling_of_the_folder_re_runs_nothing(photos):
+    assert photos.planned("all", photos=f"{photos.folder.parent}/./{photos.folder.name}/") == Counter()
+
+
+def test_files_that_are_no_data_re_run_nothing(photos):
+    strays = [photos.folder / name for name in (".DS_Store", "Thumbs.db", "labels.csv~", "._one.jpg")]
+    for stray in strays:
+        stray.write_bytes(b"stray")
+    try:
+        assert photos.planned("all") == Counter()
+    finally:
+        for stray in strays:
+            stray.unlink()
+
+
+def test_a_photograph_that_was_replaced_starts_from_the_index(photos):
+    image = next(photos.folder.rglob("*.jpg"))
+    content, times = image.read_bytes(), image.stat()
+    image.write_bytes(content + b"\0")
+    try:
+        assert photos.planned("all")["build_index"] == 1
+    finally:
+        image.write_bytes(content)
+        os.utime(image, ns=(times.st_atime_ns, times.st_mtime_ns))
 
 
 # New photographs --------------------------------------------------------------------------------

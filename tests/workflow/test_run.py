@@ -40,6 +40,7 @@ SCORE_KEYS = {
     "coverage",
     "photographs",
     "confusion",
+    "provenance",
 }
 
 
