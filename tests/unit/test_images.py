@@ -226,11 +226,15 @@ def test_no_other_exception_from_damaged_bytes(tmp_path, colours):
     """Cut and alter files at random: either they are read, or a TagsegError names them."""
     rng = np.random.default_rng(0)
     path = tmp_path / "fuzz.png"
-    for options in ({"format": "PNG"}, {"format": "JPEG"}, {"format": "BMP"}):
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    formats = [{"format": name} for name in ("PNG", "JPEG", "BMP", "WEBP")]
+    for options in [*formats, {"format": "JPEG", "exif": turned}, {"format": "WEBP", "exif": turned}]:
         whole = save(path, colours, **options).read_bytes()
-        for _ in range(150):
-            content = bytearray(whole[: rng.integers(1, len(whole) + 1)])
-            content[rng.integers(len(content))] = rng.integers(256)
+        for turn in range(200):
+            content = bytearray(whole if turn % 2 else whole[: rng.integers(1, len(whole) + 1)])
+            near = min(len(content), 120 if turn % 4 == 1 else len(content))  # where JPEG's EXIF is
+            content[rng.integers(near)] = rng.integers(256)
             path.write_bytes(content)
             for reader in (images.photograph_size, images.read_photograph, images.read_mask):
                 try:
