@@ -384,3 +384,14 @@ def test_overlay_keeps_the_background(colours):
     halfway = (colours[2, 3] + np.array([128.0, 0, 0])) / 2
     np.testing.assert_allclose(laid[2, 3], halfway, atol=0.51)
     np.testing.assert_array_equal(images.overlay(colours, mask, 0), colours)
+
+
+@pytest.mark.parametrize("error", [struct.error("bad EXIF"), KeyError(1), ZeroDivisionError(), EOFError()])
+def test_whatever_an_exif_block_raises_names_the_file(tmp_path, colours, monkeypatch, error):
+    def broken(_):
+        raise error
+
+    monkeypatch.setattr(images.ImageOps, "exif_transpose", broken)
+    path = save(tmp_path / "a.jpg", colours)
+    with pytest.raises(TagsegError, match=r"a\.jpg: damaged image"):
+        images.read_photograph(path)
