@@ -75,7 +75,7 @@ def test_every_script_has_a_rule(root, rules):
 
 def test_every_report_figure_has_a_caption(root):
     names = re.findall(r'"(\w+)": "[\w.]+"', (root / "rules" / "report.smk").read_text())
-    assert names and all((root / "report" / f"{name}.rst").is_file() for name in names)
+    assert names and all((root / "docs" / "report" / f"{name}.rst").is_file() for name in names)
 
 
 def test_no_file_names_a_home_folder(root, sources):
@@ -113,3 +113,8 @@ def schema_keys(schema: dict, prefix: str = ""):
     for key, part in schema.get("properties", {}).items():
         yield f"{prefix}{key}"
         yield from schema_keys(part, f"{prefix}{key}.")
+
+
+def test_no_text_has_a_blank_left_to_fill(root, sources):
+    for name in (name for name in sources if name.endswith(".md")):
+        assert not re.search(r"@[A-Z_]+@", (root / name).read_text(encoding="utf-8")), name
