@@ -1,4 +1,4 @@
-# Scores against the true masks, and the tables that set them side by side. Nothing is learnt or chosen from true masks, the
+# Scores against the true masks, and the tables that set them side by side. No job learns or chooses by true masks, the
 # upper bound apart.
 
 
