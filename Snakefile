@@ -1,13 +1,14 @@
 # From tags to segmentation. Every path below results/{run}/ is spelt with these words:
 #
-#   layer     node of the backbone whose features are used: blocks.5.1, layer4.0 (C41), ...
+#   layer     node of the backbone whose features are used: blocks.5.1, layer4.0 (C41), ...; auto: a chosen one
 #   seed      where proxy masks come from: a layer, `cam`, or `truth` for the upper bound
 #   backbone  network of the segmenter: efficientnet_lite0, resnet101, vgg16, ...
 #   round     1: trained on proxy masks; 2, 3, ...: retrained on predictions of the round before
 #   split     train, val, test
 #   shard     part of a split, from 0; how many there are is `shards` in the configuration
 #
-# Targets: all (default), ablation, upper_bound, segment.
+# Targets: all (default), ablation, upper_bound, segment, submission (for the VOC test server), check_data (a
+# report of the data set, with all that is wrong with it).
 
 
 configfile: "config.yaml"
@@ -16,6 +17,7 @@ configfile: "config.yaml"
 include: "rules/common.smk"
 include: "rules/functions.smk"
 include: "rules/data.smk"
+include: "rules/fetch.smk"
 include: "rules/classifier.smk"
 include: "rules/patterns.smk"
 include: "rules/proxy.smk"
@@ -23,10 +25,11 @@ include: "rules/segmenter.smk"
 include: "rules/scores.smk"
 include: "rules/report.smk"
 include: "rules/segment.smk"
+include: "rules/submission.smk"
 
 
 wildcard_constraints:
-    layer=r"(?!(?:cam|truth)(?:/|$))[A-Za-z][A-Za-z0-9_.]*",
+    layer=NODE,
     seed=r"[A-Za-z][A-Za-z0-9_.]*",
     backbone=r"[A-Za-z][A-Za-z0-9_.:]*",
     round=r"[1-9]\d*",

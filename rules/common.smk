@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import sys
+from functools import cache
 from pathlib import Path
 
 import jsonschema
@@ -14,8 +15,9 @@ SCRIPTS = f"{workflow.basedir}/workflow_scripts"
 sys.path.insert(0, SCRIPTS)
 
 from tagseg.code_digest import code_digest
+from tagseg.datasets.common import MASK_FOLDER
 from tagseg.images import PHOTOGRAPH_SUFFIXES
-from tagseg.nodes import CAM_SEED, TRUE_SEED, canonical_node
+from tagseg.nodes import AUTO, CAM_SEED, TRUE_SEED, canonical_node
 
 # Jobs run the Python that runs Snakemake, also where its environment was not activated. They are told
 # where our scripts are by a variable: a param would re-run everything where the repository moved.
@@ -43,21 +45,32 @@ def check_config(content):
 
 def folder_problems(content):
     """Return what is wrong with the folders that the configuration names, a line each."""
-    roots = {"photos": ("photos", content["photos"]), "voc": ("dataset.root", content["dataset"]["root"])}
-    named = [roots[content["dataset"]["kind"]]] if content["dataset"]["kind"] in roots else []
-    if content["new_photos"] is not None:
-        named.append(("new_photos", content["new_photos"]))
-    lines = [
-        f"  {key}: {folder}: is set, but dataset.kind is {content['dataset']['kind']}; make that {kind}, "
-        "or name its overlay with --configfile"
-        for kind, (key, folder) in roots.items()
-        if folder and kind != content["dataset"]["kind"]
+    kind, dataset = content["dataset"]["kind"], content["dataset"]
+    named = {
+        "photos": (content["photos"], ("photos",)),
+        "dataset.root": (dataset["root"], ("voc", "coco")),
+        "dataset.test_root": (dataset["test_root"], ("voc",)),
+        "dataset.sbd": (dataset["sbd"], ("voc",)),
+        "new_photos": (content["new_photos"], (kind,)),
+    }
+    return [
+        *(
+            f"  {key}: {folder}: is set, but dataset.kind is {kind}; make that {' or '.join(kinds)}, "
+            "or name its overlay with --configfile"
+            for key, (folder, kinds) in named.items()
+            if folder and kind not in kinds
+        ),
+        *(
+            f"  {key}: {folder}: no such folder; name one that exists"
+            for key, (folder, kinds) in named.items()
+            if kind in kinds and (folder or key == "photos") and not is_folder(folder)
+        ),
     ]
-    return lines + [
-        f"  {key}: {folder}: no such folder; name one that exists"
-        for key, folder in named
-        if not folder or not Path(folder).expanduser().is_dir()
-    ]
+
+
+def is_folder(name):
+    """Say whether a setting names a folder that is there."""
+    return bool(name) and Path(name).expanduser().is_dir()
 
 
 def tidy_folder(folder):
@@ -68,18 +81,24 @@ def tidy_folder(folder):
 
 
 check_config(config)
-for section, key in ((config, "photos"), (config, "new_photos"), (config["dataset"], "root")):
-    if section[key] is not None:
-        section[key] = tidy_folder(section[key])
+for section, keys in (
+    (config, ("photos", "new_photos")),
+    (config["dataset"], ("root", "test_root", "sbd")),
+    (config["fetch"], ("folder",)),
+):
+    section.update({key: tidy_folder(section[key]) for key in keys if section[key] is not None})
 
 RUN = f"{config['results']}/{config['run']}"
 LAYER = canonical_node(config["layer"])
 ABLATION_LAYERS = [canonical_node(layer) for layer in config["ablation"]["layers"]]
+NODE = rf"(?!(?:{CAM_SEED}|{TRUE_SEED}|{AUTO})(?:/|$))[A-Za-z][A-Za-z0-9_.]*"
 BACKBONE = config["segmenter"]["network"]["backbone"]
 ROUNDS = config["segmenter"]["rounds"]
-DATA_SUFFIXES = {*PHOTOGRAPH_SUFFIXES, ".xml", ".txt"}
+FETCHED = config["fetch"]["folder"]
+DATA_SUFFIXES = {*PHOTOGRAPH_SUFFIXES, ".xml", ".txt", ".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".mat"}
 SHARDS = range(config["shards"])
 INDEX = [f"{RUN}/index/index.csv", f"{RUN}/index/classes.csv"]
+TRUE_MASKS = f"{RUN}/true_masks/{{split}}"
 
 
 def code(script):
@@ -102,14 +121,46 @@ def checkpoint(seed, number):
     return f"{RUN}/segmenter/{seed}/{BACKBONE}/round{number}/checkpoint.pth"
 
 
-def is_data(path):
-    """Say whether a path is of a file that data sets consist of, and not hidden."""
-    hidden = any(part.startswith(".") for part in path.parts)
-    return not hidden and path.suffix.lower() in DATA_SUFFIXES
+def entries(folder):
+    """Return what lies in a folder and is not hidden; nothing where it cannot be read: its reader says so."""
+    try:
+        with os.scandir(folder) as found:
+            return [entry for entry in found if not entry.name.startswith(".")]
+    except OSError:
+        return []
 
 
-def listing(folder):
-    """Return a digest over names, sizes and times of the images, masks and annotations below a folder."""
-    files = sorted(path for path in Path(folder).rglob("*") if is_data(path.relative_to(folder)))
-    rows = [f"{path.relative_to(folder)}\0{path.stat().st_size}\0{path.stat().st_mtime_ns}" for path in files]
-    return hashlib.sha256("\n".join(rows).encode(errors="surrogateescape")).hexdigest()[:16]
+def data_files(place, left_out=()):
+    """Yield (path, size, time) of the data files at or below a place; of none where it is not there.
+
+    Linked folders, the runs' results and the folders `left_out` are not looked into.
+    """
+    if os.path.isfile(place):
+        yield place, *size_and_time(place)
+    closed = {tidy_folder(folder) for folder in (config["results"], *left_out)}
+    waiting = [place]
+    while waiting:
+        for entry in entries(waiting.pop()):
+            if entry.is_dir(follow_symlinks=False):
+                waiting.extend([] if tidy_folder(entry.path) in closed else [entry.path])
+            elif os.path.splitext(entry.name)[1].lower() in DATA_SUFFIXES:
+                yield entry.path, *size_and_time(entry.path)
+
+
+def size_and_time(path):
+    """Return a file's size in bytes and its time in nanoseconds; of a link that leads nowhere, -1 and -1."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return -1, -1
+    return status.st_size, status.st_mtime_ns
+
+
+def listing(*places, left_out=()):
+    """Return a digest over names, sizes and times of the data files at or below several places."""
+    rows = (
+        f"{number}\0{path.removeprefix(place)}\0{size}\0{time}"
+        for number, place in enumerate(places)
+        for path, size, time in data_files(place, left_out)
+    )
+    return hashlib.sha256("\n".join(sorted(rows)).encode(errors="surrogateescape")).hexdigest()[:16]

@@ -1,4 +1,4 @@
-# The data set: its index, and the subset of each class.
+# The data set: its index, its true masks, a report of what is wrong with it, and the subset of each class.
 
 DEVKIT = f"{RUN}/devkit"
 
@@ -27,7 +27,7 @@ rule make_demo:
 
 
 rule build_index:
-    """Index the data set: one row a photograph, with its size, split, tags and mask."""
+    """Index the data set: one row a photograph, with its size, split and tags."""
     input:
         dataset_files,
     output:
@@ -43,7 +43,7 @@ rule build_index:
         mem_mb=2000,
         runtime=60,
     params:
-        settings=dataset_settings(),
+        settings=settings(**photograph_settings()),
         listing=dataset_listing(),
         folder=subpath(output[0], parent=True),
         code=code("build_index"),
@@ -51,6 +51,71 @@ rule build_index:
         "indexing the photographs"
     shell:
         'python "$TAGSEG_SCRIPTS"/build_index.py --settings {params.settings:q} --index {params.folder:q} 2> {log:q}'
+
+
+rule collect_true_masks:
+    """Collect the true masks of a split, for scores and the upper bound alone."""
+    input:
+        INDEX,
+        true_mask_files,
+    output:
+        directory(TRUE_MASKS),
+    log:
+        f"{RUN}/logs/collect_true_masks/{{split}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/collect_true_masks/{{split}}.tsv"
+    conda:
+        "../envs/light.yaml"
+    threads: 4
+    resources:
+        mem_mb=8000,
+        runtime=120,
+    params:
+        settings=lambda wildcards: settings(
+            **true_mask_settings(),
+            collected=wildcards.split in config["dataset"]["true_masks"],
+        ),
+        listing=true_mask_listing(),
+        index=subpath(input[0], parent=True),
+        code=code("collect_true_masks"),
+    message:
+        "collecting the true masks of {wildcards.split}"
+    shell:
+        'python "$TAGSEG_SCRIPTS"/collect_true_masks.py --index {params.index:q} --settings {params.settings:q}'
+        " --split {wildcards.split} --true-masks {output:q} --threads {threads} 2> {log:q}"
+
+
+rule check_data:
+    """Read every photograph and true mask, and report what there is and all that is wrong."""
+    input:
+        dataset_files,
+        true_mask_files,
+    output:
+        report=f"{RUN}/data_report/report.md",
+        problems=f"{RUN}/data_report/problems.csv",
+    log:
+        f"{RUN}/logs/check_data.log",
+    benchmark:
+        f"{RUN}/benchmarks/check_data.tsv"
+    conda:
+        "../envs/light.yaml"
+    threads: 8
+    resources:
+        mem_mb=8000,
+        runtime=240,
+    params:
+        settings=settings(
+            photographs=photograph_settings(),
+            true_masks=true_mask_settings(),
+            splits=sorted(config["dataset"]["true_masks"]),
+        ),
+        listings=[dataset_listing(), true_mask_listing()],
+        code=code("check_data"),
+    message:
+        "checking every photograph and true mask"
+    shell:
+        'python "$TAGSEG_SCRIPTS"/check_data.py --settings {params.settings:q} --report {output.report:q}'
+        " --problems {output.problems:q} --threads {threads} 2> {log:q}"
 
 
 rule draw_subsets:

@@ -1,34 +1,125 @@
 # Functions that the rules call: their inputs, params and settings.
 
 
+VOC_FETCHED, SBD_FETCHED = f"{FETCHED}/VOCdevkit", f"{FETCHED}/benchmark_RELEASE"
+COCO_FETCHED = [f"{FETCHED}/coco2017/{name}" for name in ("train2017", "val2017", "annotations")]
+COCO_INSTANCES = ("annotations/instances_train2017.json", "annotations/instances_val2017.json")
+
+
+def data_root():
+    """Return the folder of the data set: the one that is named, drawn, or unpacked from what is fetched."""
+    roots = {
+        "demo": DEVKIT,
+        "photos": config["photos"],
+        "voc": f"{VOC_FETCHED}/VOC2012",
+        "coco": f"{FETCHED}/coco2017",
+    }
+    return config["dataset"]["root"] or roots[config["dataset"]["kind"]]
+
+
+def fetched_files():
+    """Return what is made here, drawn or fetched, of the data set, where no copy of it is named."""
+    made = {"demo": [DEVKIT], "voc": [VOC_FETCHED], "coco": COCO_FETCHED}
+    return [] if config["dataset"]["root"] else made.get(config["dataset"]["kind"], [])
+
+
+def sbd_for(wanted):
+    """Return SBD's folder where the data set is VOC and it is `wanted`, else None."""
+    if config["dataset"]["kind"] != "voc" or not wanted:
+        return None
+    return config["dataset"]["sbd"] or f"{SBD_FETCHED}/dataset"
+
+
+def sbd_of_lists():
+    """Return SBD's folder if one of the lists is trainaug, which is built from it, else None."""
+    return sbd_for("trainaug" in [config["dataset"][f"{split}_list"] for split in ("train", "val", "test")])
+
+
+def sbd_of_masks():
+    """Return SBD's folder if its masks count as true masks, else None."""
+    return sbd_for(config["dataset"]["sbd_masks"])
+
+
+def fetched_sbd(folder):
+    """Return what SBD is unpacked into, if `folder` is SBD's and nobody named it."""
+    return [SBD_FETCHED] if folder and not config["dataset"]["sbd"] else []
+
+
 def dataset_files(wildcards):
-    """Return what the index depends on besides its params: the demo's devkit, or the table of labels."""
-    if config["dataset"]["kind"] == "demo":
-        return [DEVKIT]
-    if config["dataset"]["kind"] == "photos":
-        names = ("labels.csv", "classes.txt")
-        return [path for path in (f"{config['photos']}/{name}" for name in names) if Path(path).exists()]
-    return []
+    """Return what of the data set is made by other rules: of a copy that is named, nothing."""
+    return fetched_files() + fetched_sbd(sbd_of_lists())
 
 
+def true_mask_files(wildcards):
+    """Return what of the data set's true masks is made by other rules."""
+    return fetched_files() + fetched_sbd(sbd_of_masks())
+
+
+VOC_PLACES = ("", "VOC2012/", "VOCdevkit/VOC2012/")
+SBD_PLACES = ("", "dataset/", "benchmark_RELEASE/dataset/")
+
+
+def below(folder, *names, places=("",)):
+    """Return places below a folder, which may lie deeper in one of `places`; none where it is None."""
+    return [f"{folder}/{place}{name}" for place in places for name in names] if folder else []
+
+
+def photograph_places():
+    """Return the places, in copies that users named, from which the index is built."""
+    dataset, kind = config["dataset"], config["dataset"]["kind"]
+    if kind == "voc":
+        names = ("JPEGImages", "Annotations", "ImageSets/Segmentation", "classes.txt")
+        sbd = dataset["sbd"] if sbd_of_lists() else None
+        devkits = (dataset["root"], dataset["test_root"])
+        places = [place for devkit in devkits for place in below(devkit, *names, places=VOC_PLACES)]
+        return places + below(sbd, "train.txt", "val.txt", places=SBD_PLACES)
+    if kind == "photos":
+        return [config["photos"], *below(config["photos"], dataset["labels"] or "labels.csv")]
+    return below(dataset["root"], "train2017", "val2017", *COCO_INSTANCES)
+
+
+def true_mask_places():
+    """Return the places, in copies that users named, where true masks are, and nothing else."""
+    dataset, kind = config["dataset"], config["dataset"]["kind"]
+    if kind == "coco":
+        return below(dataset["root"], *COCO_INSTANCES)
+    if kind == "photos":
+        return below(config["photos"], MASK_FOLDER)
+    sbd = below(dataset["sbd"], "cls", places=SBD_PLACES) if sbd_of_masks() else []
+    return below(dataset["root"], MASK_FOLDER, places=VOC_PLACES) + sbd
+
+
+@cache
 def dataset_listing():
-    """Return a digest of the user's files of which the data set consists; the demo has none."""
-    roots = {"photos": config["photos"], "voc": config["dataset"]["root"]}
-    root = roots.get(config["dataset"]["kind"])
-    return listing(root) if root else ""
+    """Return a digest of the users' files from which the index is built: true masks are none of them."""
+    return listing(*photograph_places(), left_out=below(config["photos"], MASK_FOLDER))
 
 
-def dataset_settings():
-    """Return the slice of the configuration that describes the data set."""
-    dataset = config["dataset"]
-    if dataset["kind"] == "photos":
-        seed = config["random_seed"]
-        return settings(
-            kind="photos", root=config["photos"], random_seed=seed, val_share=dataset["val_share"]
-        )
-    keys = ("train_list", "val_list", "test_list", "difficult")
-    root = DEVKIT if dataset["kind"] == "demo" else dataset["root"]
-    return settings(kind=dataset["kind"], root=root, **{key: dataset[key] for key in keys})
+@cache
+def true_mask_listing():
+    """Return a digest of the users' files of true masks."""
+    return listing(*true_mask_places())
+
+
+def photograph_settings():
+    """Return what the reader of the photographs has to know: the keys of its kind of data set alone."""
+    dataset, kind = config["dataset"], config["dataset"]["kind"]
+    lists = ("train_list", "val_list", "test_list", "difficult")
+    keys = {
+        "demo": lists,
+        "voc": (*lists, "test_root", "counts_known"),
+        "coco": ("crowd", "counts_known"),
+        "photos": ("val_share", "labels"),
+    }
+    more = {"voc": {"sbd": sbd_of_lists()}, "photos": {"random_seed": config["random_seed"]}}
+    chosen = {key: dataset[key] for key in keys[kind]}
+    return dict(kind=kind, root=data_root(), **chosen, **more.get(kind, {}))
+
+
+def true_mask_settings():
+    """Return what the reader of the true masks has to know."""
+    kind = config["dataset"]["kind"]
+    return dict(kind=kind, root=data_root(), **({"sbd": sbd_of_masks()} if kind == "voc" else {}))
 
 
 def weights_of(section):
@@ -40,6 +131,18 @@ def weights_of(section):
 def seeded(training):
     """Return a `training` section with the run's random seed."""
     return {**training, "random_seed": config["random_seed"]}
+
+
+def crf_settings(phase):
+    """Return the dense CRF's parameters on masks (proxy) or in the test phase (test); None: no CRF."""
+    section = config["crf"]
+    return section[phase] and {**section[phase], "reference_side": section["reference_side"]}
+
+
+def features_for(wildcards):
+    """Return the shard's features of a layer; of all candidates where the layer is chosen among them."""
+    layers = ABLATION_LAYERS if wildcards.layer == AUTO else [wildcards.layer]
+    return [f"{RUN}/features/{layer}/shard-{wildcards.shard}.h5" for layer in layers]
 
 
 def labels_of_round(wildcards):
@@ -54,7 +157,7 @@ def prediction_settings(wildcards):
     """Return how a split is predicted: train gives labels for retraining, the others are the test phase."""
     section = config["segmenter"]
     retrain = section["retrain"] if wildcards.split == "train" else {"restrict_to_tags": False, "crf": True}
-    crf = config["crf"]["test"] if retrain["crf"] else None
+    crf = crf_settings("test") if retrain["crf"] else None
     return settings(
         inference=section["inference"],
         longest_side=config["longest_side"],

@@ -14,6 +14,8 @@ rule find_patterns:
         f"{RUN}/logs/find_patterns/{{layer}}.log",
     benchmark:
         f"{RUN}/benchmarks/find_patterns/{{layer}}.tsv"
+    wildcard_constraints:
+        layer=NODE,
     conda:
         "../envs/light.yaml"
     threads: 4
@@ -21,11 +23,46 @@ rule find_patterns:
         mem_mb=8000,
         runtime=240,
     params:
+        settings=settings(**config["patterns"]),
         index=subpath(input[0], parent=True),
         code=code("find_patterns"),
     message:
         "class patterns of {wildcards.layer}"
     shell:
-        'python "$TAGSEG_SCRIPTS"/find_patterns.py --index {params.index:q}'
-        " --subsets {input.subsets:q} --features {input.features:q} --cam {input.cam:q}"
-        " --patterns {output:q} 2> {log:q}"
+        'python "$TAGSEG_SCRIPTS"/find_patterns.py --index {params.index:q} --settings {params.settings:q}'
+        " --node {wildcards.layer} --subsets {input.subsets:q} --features {input.features:q}"
+        " --cam {input.cam:q} --patterns {output:q} 2> {log:q}"
+
+
+rule choose_layer:
+    """Choose one of the candidate layers by tags and photographs alone, and take over its patterns."""
+    input:
+        INDEX,
+        patterns=expand(f"{RUN}/patterns/{{layer}}", layer=ABLATION_LAYERS),
+        masks=[
+            path for layer in ABLATION_LAYERS for path in shards(f"{RUN}/seed_masks/{layer}/shard-{{shard}}")
+        ],
+    output:
+        patterns=directory(f"{RUN}/patterns/{AUTO}"),
+        markdown=f"{RUN}/tables/layers.md",
+        csv=f"{RUN}/tables/layers.csv",
+        plot=f"{RUN}/tables/layers.png",
+    log:
+        f"{RUN}/logs/choose_layer.log",
+    benchmark:
+        f"{RUN}/benchmarks/choose_layer.tsv"
+    conda:
+        "../envs/light.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    params:
+        index=subpath(input[0], parent=True),
+        code=code("choose_layer"),
+    message:
+        "choosing the layer"
+    shell:
+        'python "$TAGSEG_SCRIPTS"/choose_layer.py --index {params.index:q} --patterns {input.patterns:q}'
+        " --masks {input.masks:q} --chosen {output.patterns:q} --markdown {output.markdown:q}"
+        " --csv {output.csv:q} --plot {output.plot:q} 2> {log:q}"

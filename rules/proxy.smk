@@ -5,7 +5,7 @@ rule estimate_masks:
     """Estimate a shard's masks from a layer's class patterns: Algorithm 1."""
     input:
         INDEX,
-        features=rules.extract_features.output[0],
+        features=features_for,
         patterns=rules.find_patterns.output[0],
     output:
         directory(f"{RUN}/seed_masks/{{layer}}/shard-{{shard}}"),
@@ -13,6 +13,8 @@ rule estimate_masks:
         f"{RUN}/logs/estimate_masks/{{layer}}/shard-{{shard}}.log",
     benchmark:
         f"{RUN}/benchmarks/estimate_masks/{{layer}}/shard-{{shard}}.tsv"
+    wildcard_constraints:
+        layer=rf"{NODE}|{AUTO}",
     conda:
         "../envs/light.yaml"
     threads: 1
@@ -79,7 +81,7 @@ rule refine_masks:
         mem_mb=4000,
         runtime=480,
     params:
-        settings=settings(crf=config["crf"]["proxy"], longest_side=config["longest_side"]),
+        settings=settings(crf=crf_settings("proxy"), longest_side=config["longest_side"]),
         index=subpath(input[0], parent=True),
         shards=len(SHARDS),
         code=code("refine_masks"),
@@ -95,6 +97,7 @@ rule copy_true_masks:
     """Make a shard of true masks: what the upper bound is trained on."""
     input:
         INDEX,
+        truth=TRUE_MASKS.replace("{split}", "train"),
     output:
         directory(f"{RUN}/proxy_masks/{TRUE_SEED}/shard-{{shard}}"),
     log:
@@ -114,8 +117,8 @@ rule copy_true_masks:
     message:
         "true masks, shard {wildcards.shard}"
     shell:
-        'python "$TAGSEG_SCRIPTS"/copy_true_masks.py --index {params.index:q} --shard {wildcards.shard}'
-        " --shards {params.shards} --masks {output:q} 2> {log:q}"
+        'python "$TAGSEG_SCRIPTS"/copy_true_masks.py --index {params.index:q} --true-masks {input.truth:q}'
+        " --shard {wildcards.shard} --shards {params.shards} --masks {output:q} 2> {log:q}"
 
 
 ruleorder: threshold_cam > estimate_masks

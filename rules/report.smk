@@ -17,6 +17,7 @@ rule draw_report:
     """Draw the figures of the run and sum its scores up."""
     input:
         INDEX,
+        truth=expand(TRUE_MASKS, split=["train", "val"]),
         patterns=f"{RUN}/patterns/{LAYER}",
         classifier_log=rules.train_classifier.output.log,
         precision=rules.train_classifier.output.precision,
@@ -60,4 +61,5 @@ rule draw_report:
         " --segmenter-logs {input.segmenter_logs:q} --seed-scores {input.seed_scores:q}"
         " --proxy-scores {input.proxy_scores:q} --val-scores {input.val_scores:q}"
         " --seed-masks {input.seed_masks:q} --proxy-masks {input.proxy_masks:q}"
-        " --predictions {input.predictions:q} --layer {params.layer} --report {params.folder:q} 2> {log:q}"
+        " --predictions {input.predictions:q} --true-masks {input.truth:q}"
+        " --layer {params.layer} --report {params.folder:q} 2> {log:q}"

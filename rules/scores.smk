@@ -6,6 +6,7 @@ rule score_masks:
     """Score a seed's masks of train, before (seed_masks) or after (proxy_masks) the CRF."""
     input:
         INDEX,
+        truth=TRUE_MASKS.replace("{split}", "train"),
         masks=lambda wildcards: shards(f"{RUN}/{wildcards.stage}/{wildcards.seed}/shard-{{shard}}"),
     output:
         f"{RUN}/scores/{{stage}}/{{seed}}.json",
@@ -28,13 +29,14 @@ rule score_masks:
         "scoring the {wildcards.stage} of {wildcards.seed}"
     shell:
         'python "$TAGSEG_SCRIPTS"/score_masks.py --index {params.index:q} --split train'
-        " --masks {input.masks:q} --scores {output:q} 2> {log:q}"
+        " --true-masks {input.truth:q} --masks {input.masks:q} --scores {output:q} 2> {log:q}"
 
 
 rule score_predictions:
     """Score a network's predictions of a split."""
     input:
         INDEX,
+        truth=TRUE_MASKS,
         masks=predicted_shards,
     output:
         f"{RUN}/scores/{{split}}/{{seed}}/{{backbone}}/round{{round}}.json",
@@ -55,7 +57,7 @@ rule score_predictions:
         "scoring {wildcards.split} with {wildcards.seed}, round {wildcards.round}"
     shell:
         'python "$TAGSEG_SCRIPTS"/score_masks.py --index {params.index:q} --split {wildcards.split}'
-        " --masks {input.masks:q} --scores {output:q} 2> {log:q}"
+        " --true-masks {input.truth:q} --masks {input.masks:q} --scores {output:q} 2> {log:q}"
 
 
 COMPARED_SEEDS = [*ABLATION_LAYERS, CAM_SEED]

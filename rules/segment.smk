@@ -25,7 +25,7 @@ rule segment_photographs:
         settings=settings(
             inference=config["segmenter"]["inference"],
             longest_side=config["longest_side"],
-            crf=config["crf"]["test"],
+            crf=crf_settings("test"),
         ),
         index=subpath(input[0], parent=True),
         photographs=config["new_photos"] or "",

@@ -30,10 +30,14 @@ from tagseg.mask_shards import MaskFile, read_mask_shards
 from tagseg.metrics import Confusion, scores
 from tagseg.patterns import read_patterns
 from tagseg.tables import ScoreFile, Table, known, missing_masks, read_scores, write_csv, write_markdown
+from tagseg.true_masks import read_true_masks
 
 EXAMPLES = 6  # photographs in a figure
 OF_SEVERAL_CLASSES = 2  # among them, in the figure of train
 MIOU, LEFT_OUT = "mIoU (void as background)", "mIoU (void left out)"
+
+Truths = Mapping[str, Path]
+"""The file of each true mask by the id of its photograph."""
 
 
 def main() -> None:
@@ -59,6 +63,7 @@ def parse_arguments():
     parser.add_argument(
         "--predictions", required=True, nargs="+", metavar="FOLDER", help="of val, last round"
     )
+    parser.add_argument("--true-masks", required=True, nargs="+", metavar="FOLDER", help="of train and val")
     parser.add_argument("--layer", required=True, metavar="NAME", help="whose features gave the patterns")
     parser.add_argument("--report", required=True, metavar="FOLDER", help="output")
     return parser.parse_args()
@@ -66,18 +71,23 @@ def parse_arguments():
 
 def draw(arguments, index: Index) -> dict[str, Figure]:
     """Return the figures by the name of their file."""
-    patterns = read_patterns(arguments.patterns)
+    (patterns, _), truths = read_patterns(arguments.patterns), read_truths(arguments.true_masks)
     last = read_scores(arguments.val_scores[-1])
     iou = last.scores.iou if last.known else {}
     return {
-        "examples_train": examples_train(index, arguments.seed_masks, arguments.proxy_masks),
-        "examples_val": examples_val(index, arguments.predictions),
+        "examples_train": examples_train(index, truths, arguments.seed_masks, arguments.proxy_masks),
+        "examples_val": examples_val(index, truths, arguments.predictions),
         "training": training_curves(read_logs(arguments.classifier_log, arguments.segmenter_logs)),
         "explained_variance": explained_variance(
             {tag: pattern.explained_variance for tag, pattern in patterns.items()}
         ),
         "per_class": per_class(iou, last.scores.miou),
     }
+
+
+def read_truths(folders: Sequence[str]) -> Truths:
+    """Return the true masks of several splits."""
+    return {name: path for folder in folders for name, path in read_true_masks(folder).items()}
 
 
 def summary(arguments) -> Table:
@@ -132,18 +142,20 @@ def read_logs(classifier: str, segmenters: Sequence[str]) -> dict[str, list[dict
     return logs
 
 
-def examples_train(index: Index, seed_folders: Sequence[str], proxy_folders: Sequence[str]) -> Figure:
+def examples_train(
+    index: Index, truths: Truths, seed_folders: Sequence[str], proxy_folders: Sequence[str]
+) -> Figure:
     """Return photographs of train with the masks of Algorithm 1, the proxy masks and the true ones."""
     seeds, proxies = read_mask_shards(seed_folders), read_mask_shards(proxy_folders)
     rows = [row for row in index.of_split("train") if row.tags and row.id in seeds and row.id in proxies]
-    chosen = choose(with_masks_first(rows, EXAMPLES), EXAMPLES)
+    chosen = choose(with_masks_first(rows, truths, EXAMPLES), EXAMPLES)
     if not chosen:
         return message("No photograph of train has masks to show.")
-    lines = [example(row, (), index, seeds, proxies) for row in chosen]
+    lines = [example(row, (), index, truths, seeds, proxies) for row in chosen]
     return grid(lines, ("photograph", "Algorithm 1", "proxy mask (CRF)"), index)
 
 
-def examples_val(index: Index, folders: Sequence[str]) -> Figure:
+def examples_val(index: Index, truths: Truths, folders: Sequence[str]) -> Figure:
     """Return photographs of val with their predictions and the truth, from the best to the worst.
 
     Without true masks they are chosen as those of train.
@@ -152,16 +164,16 @@ def examples_val(index: Index, folders: Sequence[str]) -> Figure:
     rows = [row for row in index.of_split("val") if row.id in predictions]
     if not rows:
         return message("The data set has no photograph of val: there are no predictions to show.")
-    ranked = rank(rows, predictions, index)
+    ranked = rank(rows, predictions, index, truths)
     remarks = ranks_told(ranked) if ranked else {row.id: () for row in choose(rows, EXAMPLES)}
     by_id = {row.id: row for row in rows}
-    lines = [example(by_id[name], text, index, predictions) for name, text in remarks.items()]
+    lines = [example(by_id[name], text, index, truths, predictions) for name, text in remarks.items()]
     return grid(lines, ("photograph", "prediction"), index)
 
 
-def with_masks_first(rows: Sequence[Photograph], count: int) -> Sequence[Photograph]:
+def with_masks_first(rows: Sequence[Photograph], truths: Truths, count: int) -> Sequence[Photograph]:
     """Return the photographs with true masks if they are `count` or more, else all: truth tells most."""
-    masked = [row for row in rows if row.mask]
+    masked = [row for row in rows if row.id in truths]
     return masked if len(masked) >= count else rows
 
 
@@ -198,23 +210,24 @@ def mean_shown(row: Photograph, shown: Mapping[str, int]) -> float:
 
 
 def rank(
-    rows: Sequence[Photograph], predictions: Mapping[str, MaskFile], index: Index
+    rows: Sequence[Photograph], predictions: Mapping[str, MaskFile], index: Index, truths: Truths
 ) -> list[tuple[float, Photograph]]:
     """Return (mIoU of that photograph in percent, photograph) of those with a true mask, best first."""
-    masked = [row for row in rows if row.mask]
+    masked = [row for row in rows if row.id in truths]
     pairs = [
-        (own_miou(row, predictions[row.id], index), row) for row in commandline.progress(masked, "ranked")
+        (own_miou(truths[row.id], predictions[row.id], index), row)
+        for row in commandline.progress(masked, "ranked")
     ]
     return sorted(pairs, key=lambda pair: (-pair[0], pair[1].id))
 
 
-def own_miou(row: Photograph, prediction: MaskFile, index: Index) -> float:
+def own_miou(truth: Path, prediction: MaskFile, index: Index) -> float:
     """Return the mIoU over the classes that are true or predicted in one photograph."""
     confusion = Confusion(len(index.classes))
     try:
-        confusion.add(read_mask(row.mask, len(index.classes)), prediction.read())
+        confusion.add(read_mask(truth, len(index.classes)), prediction.read())
     except ValueError as error:
-        raise TagsegError(f"{row.mask}: {error}; mend the mask") from None
+        raise TagsegError(f"{truth}: {error}; mend the mask") from None
     return scores(confusion, index.classes, 1).miou
 
 
@@ -228,10 +241,10 @@ def ranks_told(ranked: Sequence[tuple[float, Photograph]]) -> dict[str, tuple[st
 
 
 def example(
-    row: Photograph, remarks: tuple[str, ...], index: Index, *masks: Mapping[str, MaskFile]
+    row: Photograph, remarks: tuple[str, ...], index: Index, truths: Truths, *masks: Mapping[str, MaskFile]
 ) -> Example:
     """Return a line of a figure: the photograph, its masks and the true one or None."""
-    truth = read_mask(row.mask, len(index.classes)) if row.mask else None
+    truth = read_mask(truths[row.id], len(index.classes)) if row.id in truths else None
     shown = (*(files[row.id].read() for files in masks), truth)
     return Example(row.id, (", ".join(row.tags), *remarks), read_photograph(row.path), shown)
 

@@ -17,20 +17,36 @@ def main() -> None:
     arguments = parse_arguments()
     index = read_index(arguments.index)
     rows = index.shard("train", arguments.shard, arguments.shards)
-    patterns = read_patterns(arguments.patterns)
-    with FeatureShard(arguments.features) as shard:
+    patterns, node = read_patterns(arguments.patterns)
+    with features_of(node, arguments.features) as shard:
         if shard.ids != tuple(row.id for row in rows):
-            raise TagsegError(f"{arguments.features}: of other photographs; delete it and run again")
+            raise TagsegError(f"{shard.path}: of other photographs; delete it and run again")
         write_mask_shard(arguments.masks, masks_of(rows, index, shard, patterns))
 
 
 def parse_arguments():
     parser = commandline.parser(__doc__)
     commandline.add_shard(parser)
-    parser.add_argument("--features", required=True, metavar="FILE", help="the shard's, HDF5")
+    parser.add_argument(
+        "--features",
+        required=True,
+        nargs="+",
+        metavar="FILE",
+        help="the shard's, HDF5, of one layer or several",
+    )
     parser.add_argument("--patterns", required=True, metavar="FOLDER")
     parser.add_argument("--masks", required=True, metavar="FOLDER", help="output")
     return parser.parse_args()
+
+
+def features_of(node: str, paths: Sequence[str]) -> FeatureShard:
+    """Return the one of the feature shards whose layer is `node`. Raises TagsegError where none is."""
+    for path in paths:
+        shard = FeatureShard(path)
+        if shard.node == node:
+            return shard
+        shard.close()
+    raise TagsegError(f"{', '.join(paths)}: not features of {node}, as the patterns are; delete, run again")
 
 
 def masks_of(

@@ -21,7 +21,8 @@ def main() -> None:
     rows = index.shard("train", arguments.shard, arguments.shards)
     extractor = feature_extractor(load_classifier(arguments.checkpoint, index.classes), arguments.node)
     size = settings["batch_size"]
-    with device() as where, write_features(arguments.features, [row.id for row in rows]) as writer:
+    ids, node = [row.id for row in rows], arguments.node
+    with device() as where, write_features(arguments.features, ids, node) as writer:
         extractor.to(where, memory_format=torch.channels_last)
         for start, images in commandline.progress(batches(rows, size), "features", -(-len(rows) // size)):
             for view in views(settings["sizes"], settings["flip"]):

@@ -1,19 +1,19 @@
 """Find the class patterns of a layer: one pass over the feature shards for all classes (Eq. 1 and 2).
 
-A second pass turns each pattern so that its projection correlates positively with the CAM of its class.
+A second pass turns each pattern so that its projection correlates positively with the CAM of its class, and
+sets the boundary between object and background.
 """
 
 from tagseg import commandline
+from tagseg.agreement import WEAK_CORRELATION, orient_patterns
 from tagseg.cam_shards import read_cam
 from tagseg.errors import TagsegError
 from tagseg.index import Index, read_index
 from tagseg.patterns import (
-    WEAK_CORRELATION,
     ClassPattern,
     class_moments,
     leading_pattern,
     open_shards,
-    orient_patterns,
     write_patterns,
 )
 from tagseg.subsets import read_subset
@@ -27,14 +27,18 @@ def main() -> None:
     with open_shards(arguments.features) as shards:
         moments = class_moments(commandline.progress(shards, "moments of shards"), subsets)
         patterns = {tag: pattern_of(tag, moments) for tag in index.classes[1:]}
-        patterns = orient_patterns(patterns, numbers_of(index), shards, subsets, cams)
-    write_patterns(arguments.patterns, patterns)
+        patterns = orient_patterns(
+            patterns, numbers_of(index), shards, subsets, cams, arguments.settings["boundary"]
+        )
+    write_patterns(arguments.patterns, patterns, arguments.node)
     for tag, pattern in patterns.items():
         tell(tag, pattern)
 
 
 def parse_arguments():
     parser = commandline.parser(__doc__)
+    commandline.add_settings(parser)
+    parser.add_argument("--node", required=True, metavar="NAME", help="layer of the features")
     parser.add_argument("--subsets", required=True, metavar="FOLDER")
     parser.add_argument("--features", required=True, nargs="+", metavar="FILE", help="all shards")
     parser.add_argument("--cam", required=True, nargs="+", metavar="FILE", help="all shards")
@@ -60,7 +64,11 @@ def pattern_of(tag: str, moments: dict) -> ClassPattern:
 def tell(tag: str, pattern: ClassPattern) -> None:
     """Say what was found, and warn where the CAM hardly decides the sign."""
     share, correlation = 100 * pattern.explained_variance[0], pattern.cam_correlation
-    commandline.say(f"{tag}: explains {share:.1f} % of the variance, CAM correlation {correlation:.2f}")
+    commandline.say(
+        f"{tag}: explains {share:.1f} % of the variance, CAM correlation {correlation:.2f}; "
+        f"boundary at {pattern.boundary / pattern.deviation:.2f} standard deviations, "
+        f"correlation of the masks with the CAM {pattern.mask_correlation:.2f}"
+    )
     if correlation < WEAK_CORRELATION:
         commandline.say(
             f"WARNING {tag}: the sign is uncertain, since its CAM hardly agrees; look at its masks"

@@ -278,3 +278,52 @@ def test_a_large_photograph_is_refined_small_and_keeps_its_size():
     refined = refine_labels(photograph, mask, CrfSettings(5, 3, 3, 20, 5, 10), longest_side=40)
     assert refined.shape == mask.shape
     assert np.mean(refined == truth) > 0.93 > 0.87 > np.mean(mask == truth)
+
+
+def in_pixels(settings, factor):
+    """Return settings whose standard deviations in pixels are a factor larger and hold for any size."""
+    return replace(
+        settings,
+        gaussian_sxy=factor * settings.gaussian_sxy,
+        bilateral_sxy=factor * settings.bilateral_sxy,
+        reference_side=None,
+    )
+
+
+@pytest.mark.parametrize("reference", [12, 24, 500])
+@pytest.mark.parametrize("height, width", [(24, 24), (24, 15), (13, 20)])
+def test_deviations_in_pixels_grow_with_the_longer_side(reference, height, width):
+    photograph, truth = coloured_shapes(6, 3)
+    photograph = np.ascontiguousarray(photograph[:height, :width])
+    probabilities = noisy_probabilities(6, truth[:height, :width], 3)
+    scaled = replace(SHORT_RANGE, reference_side=reference)
+    factor = max(height, width) / reference
+    assert scaled.scale(height, width) == factor
+    np.testing.assert_array_equal(
+        refine_probabilities(photograph, probabilities, scaled),
+        refine_probabilities(photograph, probabilities, in_pixels(SHORT_RANGE, factor)),
+    )
+
+
+def test_without_a_reference_the_deviations_are_pixels_of_any_photograph():
+    assert CrfSettings(10, 3, 3, 50, 5, 10).reference_side is None
+    assert SHORT_RANGE.scale(3000, 10) == 1
+    assert agreement(3, SHORT_RANGE, with_settings=replace(SHORT_RANGE, reference_side=SIZE)) >= AGREEMENT
+
+
+def test_reference_changes_what_comes_out():
+    assert agreement(3, SHORT_RANGE, with_settings=replace(SHORT_RANGE, reference_side=6)) < AGREEMENT
+    enlarged = replace(SHORT_RANGE, reference_side=SIZE // 2)
+    assert agreement(3, in_pixels(SHORT_RANGE, 2), with_settings=enlarged) >= AGREEMENT
+
+
+def test_a_shrunk_photograph_has_the_deviations_of_its_small_size():
+    photograph, truth = coloured_shapes(7, 3)
+    mask = noisy_mask(7, truth, 3)
+    scaled = replace(SHORT_RANGE, reference_side=2 * SIZE)
+    small, full = (
+        refine_labels(photograph, mask, in_pixels(SHORT_RANGE, factor), longest_side=16)
+        for factor in (16 / (2 * SIZE), 1 / 2)
+    )
+    assert (small != full).any(), "the size makes no difference, so equality proves nothing"
+    np.testing.assert_array_equal(refine_labels(photograph, mask, scaled, longest_side=16), small)

@@ -1,10 +1,12 @@
 """Shards of feature maps and of CAMs: exact round trips, and damage that is noticed."""
 
+from pathlib import Path
+
 import h5py
 import numpy as np
 import pytest
 
-from tagseg.cam_shards import read_cam, write_cam
+from tagseg.cam_shards import read_cam, share_of_maximum, write_cam
 from tagseg.errors import TagsegError
 from tagseg.features import FeatureShard, View, views, write_features
 
@@ -45,6 +47,37 @@ def test_round_trip_is_exact_in_float16(tmp_path, maps):
             assert read["8"].dtype == np.float16
             np.testing.assert_array_equal(read["8"], maps[position].astype(np.float16))
             np.testing.assert_array_equal(read["4-mirrored"], smaller[position].astype(np.float16))
+
+
+@pytest.mark.parametrize("node", ["", "blocks.5.0", "layer4.0"])
+def test_node_is_kept(tmp_path, maps, node):
+    with write_features(tmp_path / "a.h5", IDS, node) as writer:
+        writer.write(View(8), 0, maps)
+    with FeatureShard(tmp_path / "a.h5") as shard:
+        assert (shard.node, shard.views) == (node, ("8",))
+        assert isinstance(shard.node, str)
+
+
+def test_shard_that_does_not_tell_its_node_is_refused(tmp_path, maps):
+    write_shard(tmp_path / "a.h5", maps)
+    with h5py.File(tmp_path / "a.h5", "r+") as file:
+        del file.attrs["node"]
+    with pytest.raises(TagsegError, match=r"a\.h5: not a feature shard .*run again"):
+        FeatureShard(tmp_path / "a.h5")
+
+
+def test_closed_shard_lets_its_file_go(tmp_path, maps):
+    write_shard(tmp_path / "a.h5", maps)
+    shard = FeatureShard(tmp_path / "a.h5")
+    assert open_handles(tmp_path / "a.h5") == 1
+    shard.close()
+    shard.close()
+    assert open_handles(tmp_path / "a.h5") == 0
+
+
+def open_handles(path):
+    """Return how many handles this process has on a file (Linux)."""
+    return sum(link.resolve() == path.resolve() for link in Path("/proc/self/fd").iterdir())
 
 
 def test_views_come_in_one_order_however_they_were_written(tmp_path, maps):
@@ -165,3 +198,15 @@ def test_cam_shard_without_its_datasets_is_refused(tmp_path, maps):
     write_shard(tmp_path / "a.h5", maps)
     with pytest.raises(TagsegError, match=r"a\.h5: not a shard of CAMs"):
         read_cam(tmp_path / "a.h5")
+
+
+def test_share_of_the_maximum():
+    cam = np.array([[4.0, -8.0], [0.0, 1.0]], np.float32)
+    assert share_of_maximum(cam).tolist() == [[1, 0], [0, 0.25]]
+    assert cam[0, 1] == -8, "the CAM itself was changed"
+    np.testing.assert_array_equal(share_of_maximum(1024 * cam), share_of_maximum(cam))
+
+
+@pytest.mark.parametrize("value", [0.0, -3.0])
+def test_share_of_no_maximum_is_0(value):
+    assert not share_of_maximum(np.full((2, 3), value, np.float32)).any()

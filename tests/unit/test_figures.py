@@ -10,6 +10,7 @@ from tagseg.figures import (
     NAMED_LINES,
     Example,
     explained_variance,
+    layer_choice,
     message,
     per_class,
     qualitative,
@@ -17,6 +18,7 @@ from tagseg.figures import (
     training_curves,
     write_figure,
 )
+from tagseg.layer_choice import Candidate
 
 CLASSES = ("background", "cat", "dog")
 
@@ -174,6 +176,45 @@ def test_seeds_without_scores_say_so():
     figure = seed_comparison([("low", None, None), ("cam", None, None)])
     assert figure.axes == []
     assert "No photograph has a true mask" in texts(figure)[0]
+
+
+LAYERS = (
+    Candidate("blocks.5.0", 0.4, 0.25),
+    Candidate("$blocks_$", 0.5, 0.1),
+    Candidate("stem", 0.05, 0.3),
+)
+
+
+def test_layers_lie_at_their_two_numbers_and_the_chosen_one_stands_out(tmp_path):
+    figure = layer_choice(LAYERS, LAYERS[0])
+    (axes,) = figure.axes
+    *points, needed = axes.lines
+    places = [(line.get_xdata()[0], line.get_ydata()[0]) for line in points]
+    assert places == [(one.mask_correlation, one.colour_coefficient) for one in LAYERS]
+    assert texts(figure) == ["blocks.5.0 (chosen)", "$blocks_$", "stem"]
+    looks = [(line.get_color(), line.get_marker()) for line in points]
+    assert looks == [("#E69F00", "D"), ("#0072B2", "o"), ("#0072B2", "o")]
+    assert list(needed.get_xdata()) == [0.25, 0.25], "half of the highest correlation"
+    assert "CAM" in axes.get_xlabel()
+    assert "colour" in axes.get_ylabel()
+    size, colours = as_picture(figure, tmp_path / "layers.png")
+    assert size == (910, 546)
+    assert colours > 20
+
+
+def test_names_of_layers_lie_within_the_plot(tmp_path):
+    figure = layer_choice(LAYERS, LAYERS[0])
+    write_figure(tmp_path / "layers.png", figure)
+    frame = figure.axes[0].get_window_extent()
+    for text in figure.axes[0].texts:
+        box = text.get_window_extent()
+        assert frame.y0 < box.y0 < box.y1 < frame.y1
+        assert figure.bbox.x0 < box.x0 < box.x1 < figure.bbox.x1
+
+
+def test_one_layer_alone_is_drawn_too(tmp_path):
+    only = [Candidate("a", 0.0, 0.0)]
+    assert as_picture(layer_choice(only, only[0]), tmp_path / "layer.png")[1] > 20
 
 
 def test_classes_are_sorted_with_the_mean_as_a_line(tmp_path):

@@ -1,20 +1,10 @@
 """The index: its files, its splits and shards, and the names that classes may have."""
 
 import csv
-import json
-import sys
+from dataclasses import fields
 
 import pytest
 
-import build_index
-from helpers import (
-    write_annotation,
-    write_image_set,
-    write_labels,
-    write_photograph,
-    write_small_devkit,
-    write_zero_mask,
-)
 from tagseg.errors import TagsegError
 from tagseg.images import voc_palette
 from tagseg.index import Index, Photograph, check_class_names, read_index, write_index
@@ -22,14 +12,14 @@ from tagseg.index import Index, Photograph, check_class_names, read_index, write
 CLASSES = ("background", "dog", 'naïve art, "quoted"', "Straße")
 
 
-def photograph(name, split="train", tags=("dog",), mask=None):
-    return Photograph(name, f"photos/{name}.jpg", 12, 8, split, tags, mask)
+def photograph(name, split="train", tags=("dog",)):
+    return Photograph(name, f"photos/{name}.jpg", 12, 8, split, tags)
 
 
 @pytest.fixture
 def index():
     rows = (
-        photograph("a, b", tags=CLASSES[1:], mask="masks/a, b.png"),
+        photograph("a, b", tags=CLASSES[1:]),
         photograph("a/ü", tags=("Straße",)),
         photograph("c", "val"),
         photograph("d", "test", tags=()),
@@ -40,6 +30,14 @@ def index():
 def test_round_trip(tmp_path, index):
     write_index(tmp_path / "new" / "index", index)
     assert read_index(tmp_path / "new" / "index") == index
+
+
+def test_an_index_tells_nothing_of_true_masks(tmp_path, index):
+    assert {field.name for field in fields(Photograph)} == {
+        "id", "path", "width", "height", "split", "tags",
+    }  # fmt: skip
+    write_index(tmp_path, index)
+    assert (tmp_path / "index.csv").read_text().splitlines()[0] == "id,path,width,height,split,tags"
 
 
 def test_files_do_not_depend_on_the_order_of_the_photographs(tmp_path, index):
@@ -85,7 +83,7 @@ def test_missing_index(tmp_path):
 @pytest.mark.parametrize(("old", "new", "message"), [
     ("id,path", "name,path", r"index\.csv: no column 'id'"),
     (",12,8,", ",twelve,8,", r"index\.csv: malformed row .*twelve"),
-    (",12,8,val,dog,", "", r"index\.csv: malformed row .*c has cells too"),
+    (",12,8,val,dog", "", r"index\.csv: malformed row .*c has cells too"),
 ])  # fmt: skip
 def test_malformed_index(tmp_path, index, old, new, message):
     write_index(tmp_path, index)
@@ -123,77 +121,3 @@ def test_doubled_too_few_or_too_many_classes():
         check_class_names([], "here")
     with pytest.raises(TagsegError, match="here: 255 classes"):
         check_class_names([f"class {k}" for k in range(255)], "here")
-
-
-# The script -------------------------------------------------------------------------------------
-
-
-def run_script(monkeypatch, content, folder):
-    arguments = ["--settings", json.dumps(content), "--index", str(folder)]
-    monkeypatch.setattr(sys, "argv", ["build_index.py", *arguments])
-    build_index.main()
-
-
-def write_script_folder(folder, *lines):
-    for line in lines:
-        write_photograph(folder / line.split(",")[0])
-    write_labels(folder, *lines)
-    return {"kind": "photos", "root": str(folder), "random_seed": 0, "val_share": 0.0}
-
-
-def test_script_writes_the_index_and_says_its_numbers(tmp_path, monkeypatch, capsys):
-    lines = ["a.jpg,cat,train", "b.jpg,cat;dog,train", "c.jpg,dog,val"]
-    content = write_script_folder(tmp_path / "photos", *lines)
-    write_zero_mask(tmp_path / "photos" / "SegmentationClass" / "c.png")
-    run_script(monkeypatch, content, tmp_path / "index")
-    assert [row.id for row in read_index(tmp_path / "index").photographs] == ["a", "b", "c"]
-    assert capsys.readouterr().err == (
-        "2 train, 1 val, 0 test photographs, 2 classes; train: 1.500 tags a photograph, 1 of a "
-        "single class; 1 with masks\n"
-    )
-
-
-@pytest.mark.parametrize("kind", ["voc", "demo"])
-def test_script_reads_a_devkit(tmp_path, monkeypatch, kind):
-    devkit = write_small_devkit(tmp_path / "devkit")
-    names = ["person", "aeroplane", "tvmonitor", "dog", "train"]
-    (devkit / "classes.txt").write_text("\n".join(names))
-    write_image_set(devkit, "small", "2007_000032", "2007_000039", "2008_000001", "2007_000042")
-    content = {"kind": kind, "root": str(devkit), "train_list": "small", "val_list": "val",
-               "test_list": None, "difficult": True}  # fmt: skip
-    write_image_set(devkit, "val", "2007_000033")
-    with pytest.raises(TagsegError, match=r"2007_000039\.xml: class 'chair'"):
-        run_script(monkeypatch, content, tmp_path / "index")
-    write_annotation(devkit, "2007_000039", "tvmonitor")
-    run_script(monkeypatch, content, tmp_path / "index")
-    assert read_index(tmp_path / "index").classes[1:] == tuple(names)
-
-
-def test_script_needs_train_photographs_of_every_class(tmp_path, monkeypatch):
-    content = write_script_folder(tmp_path / "none", "a.jpg,cat,val")
-    with pytest.raises(TagsegError, match="no photograph in train"):
-        run_script(monkeypatch, content, tmp_path / "index")
-    content = write_script_folder(tmp_path / "one", "a.jpg,cat,train", "b.jpg,dog,val")
-    with pytest.raises(TagsegError, match="no train photograph of dog; add some"):
-        run_script(monkeypatch, content, tmp_path / "index")
-    assert not (tmp_path / "index").exists()
-
-
-@pytest.mark.parametrize(("change", "message"), [
-    ({"kind": "coco"}, "kind: 'coco' is none of demo, voc, photos"),
-    ({"root": ""}, "root: missing"),
-    ({"shards": 3}, "shards: no setting of the kind photos"),
-    ({"random_seed": None}, "random_seed: missing"),
-])  # fmt: skip
-def test_script_names_a_wrong_setting(tmp_path, monkeypatch, change, message):
-    content = write_script_folder(tmp_path, "a.jpg,cat,train") | change
-    content = {name: value for name, value in content.items() if value is not None}
-    with pytest.raises(TagsegError, match=message):
-        run_script(monkeypatch, content, tmp_path / "index")
-
-
-def test_a_train_photograph_without_a_tag_is_left_out_and_counted(capsys):
-    rows = (photograph("a"), photograph("b", tags=()), photograph("c", "val", tags=()))
-    kept = build_index.without_untagged(Index(("background", "dog"), rows))
-    assert [row.id for row in kept.photographs] == ["a", "c"]
-    assert "left out 1 train" in capsys.readouterr().err

@@ -1,31 +1,28 @@
-"""Class patterns against NumPy in float64: np.cov, np.linalg.eigh, np.corrcoef. And their sign.
+"""Class patterns against NumPy in float64: np.cov and np.linalg.eigh. And the files they are kept in.
 
 The features have a mean of about 1000 and a standard deviation of about 1 on purpose: there
 sum(t t^T) - K mean mean^T has lost six of its digits, and float32 has lost all.
 """
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from tagseg import patterns as patterns_module
 from tagseg.errors import TagsegError
 from tagseg.features import View, write_features
 from tagseg.patterns import (
     COMPONENTS,
     ClassPattern,
-    Correlation,
     Moments,
     class_moments,
     image_moments,
     leading_pattern,
     open_shards,
-    orient_patterns,
     read_patterns,
     write_patterns,
 )
-from tagseg.proxy import pattern_seed
 
 DIMENSION = 60
 VIEWS = {View(8): (4, 5), View(8, mirrored=True): (4, 5), View(12): (6, 7)}
@@ -34,7 +31,7 @@ SUBSETS = {
     "wine glass": ("b", "c", "f"),  # c and f count for both
     "cat": ("g",),
 }
-NUMBERS = {"dog": 1, "wine glass": 2, "cat": 7}
+NODE = "blocks.5.1"
 SHARD_IDS = (("a", "b", "ignored 1"), ("c", "ignored 2"), (), ("d", "e", "f", "g"))
 
 
@@ -74,17 +71,6 @@ def moments(shard_paths):
         return class_moments(shards, SUBSETS)
 
 
-@pytest.fixture
-def cams():
-    """A CAM of each subset's photographs, high where the object is."""
-    cam = np.zeros((4, 4), np.float32)
-    cam[:2, :2] = 1
-    noise = np.random.default_rng(12).normal(0, 0.05, size=(4, 4)).astype(np.float32)
-    return {
-        name: {NUMBERS[tag]: cam + noise for tag, ids in SUBSETS.items() if name in ids} for name in "abcdefg"
-    }
-
-
 def descriptors_of(features, tag):
     """Every descriptor of the subset, float64 (K, d)."""
     return np.concatenate(
@@ -94,12 +80,6 @@ def descriptors_of(features, tag):
             for view in VIEWS
         ]
     )
-
-
-def oriented(moments, shard_paths, cams):
-    raw = {tag: leading_pattern(one) for tag, one in moments.items()}
-    with open_shards(shard_paths) as shards:
-        return orient_patterns(raw, NUMBERS, shards, SUBSETS, cams)
 
 
 def random_moments(rng, dimension, positions):
@@ -129,6 +109,30 @@ def test_pattern_is_the_leading_eigenvector_of_numpy(features, moments, tag):
     expected = values[::-1][:COMPONENTS] / values.sum()
     np.testing.assert_allclose(pattern.explained_variance, expected, rtol=0, atol=1e-10)
     assert pattern.positions == len(SUBSETS[tag]) * sum(h * w for h, w in VIEWS.values())
+
+
+@pytest.mark.parametrize("tag", SUBSETS)
+def test_deviation_is_that_of_the_projections(features, moments, tag):
+    pattern = leading_pattern(moments[tag])
+    projections = (descriptors_of(features, tag) - pattern.mean) @ pattern.eigenvector
+    assert pattern.deviation == pytest.approx(projections.std(), rel=1e-9)
+    assert isinstance(pattern.deviation, float)
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
+def test_deviation_has_the_unit_of_the_features(scale):
+    rng = np.random.default_rng(6)
+    moments = Moments(np.zeros(5))
+    moments.add(*image_moments([scale * rng.normal(size=(5, 6, 7))], moments.shift))
+    assert leading_pattern(moments).deviation == pytest.approx(
+        scale * leading_pattern(random_moments(np.random.default_rng(6), 5, 42)).deviation, rel=1e-9
+    )
+
+
+def test_what_the_cam_decides_is_left_open(moments):
+    pattern = leading_pattern(moments["dog"])
+    assert pattern.boundary == 0
+    assert np.isnan([pattern.cam_correlation, pattern.mask_correlation]).all()
 
 
 def test_moments_do_not_depend_on_the_shift():
@@ -192,125 +196,36 @@ def test_features_that_do_not_vary_are_an_error(value):
         leading_pattern(moments)
 
 
-@pytest.mark.parametrize("offset", [0.0, 1e3])
-def test_correlation_is_that_of_numpy(offset):
-    # With an offset of 1e3 the raw sums keep 16 - 6 digits.
-    rng = np.random.default_rng(3)
-    first = [rng.normal(offset, 1, size=(3, 4)) for _ in range(5)]
-    second = [0.3 * one + rng.normal(size=(3, 4)) for one in first]
-    correlation = Correlation()
-    for pair in zip(first, second, strict=True):
-        correlation.add(*pair)
-    expected = np.corrcoef(np.ravel(first), np.ravel(second))[0, 1]
-    assert correlation.value() == pytest.approx(expected, abs=1e-8)
-
-
-@pytest.mark.parametrize("constant", [0.0, 0.1, 1 / 3, 0.7, 123.456])
-def test_correlation_with_a_constant_is_0(constant):
-    rng = np.random.default_rng(4)
-    correlation = Correlation()
-    for _ in range(50):
-        correlation.add(rng.normal(size=(9, 9)), np.full((9, 9), constant, np.float32))
-    assert correlation.value() == 0
-
-
-def test_correlation_of_nothing_is_0():
-    assert Correlation().value() == 0
-
-
-@pytest.mark.parametrize("sign", [1, -1])
-def test_perfect_correlation_stays_within_1(sign):
-    correlation = Correlation()
-    for seed in range(20):
-        values = np.random.default_rng(seed).normal(size=77)
-        correlation.add(values, sign * values / 3)
-    assert correlation.value() == pytest.approx(sign, abs=1e-12)
-    assert abs(correlation.value()) <= 1
-
-
-def test_recorded_correlation_is_that_of_projection_and_cam(tmp_path):
-    rng = np.random.default_rng(5)
-    pattern = ClassPattern(np.eye(DIMENSION)[3], rng.normal(size=DIMENSION), np.ones(1), 1)
-    maps = rng.normal(size=(3, DIMENSION, 4, 5)).astype(np.float16)
-    with write_features(tmp_path / "shard.h5", "abc") as writer:
-        writer.write(View(8), 0, maps)
-    cams = {name: {1: 0.5 * maps[i, 3] + rng.normal(1, 1, size=(4, 5))} for i, name in enumerate("ab")}
-    with open_shards([tmp_path / "shard.h5"]) as shards:
-        result = orient_patterns({"dog": pattern}, {"dog": 1}, shards, {"dog": ("a", "b")}, cams)["dog"]
-    projections = maps[:2, 3].astype(np.float64) - pattern.mean[3]
-    expected = np.corrcoef(projections.ravel(), np.ravel([cams["a"][1], cams["b"][1]]))[0, 1]
-    # CAM and projection are float32.
-    assert result.cam_correlation == pytest.approx(expected, abs=1e-6)
-
-
-def test_pattern_against_its_cam_is_flipped(moments, shard_paths, cams):
-    against = {name: {number: -cam for number, cam in of.items()} for name, of in cams.items()}
-    upright, flipped = (oriented(moments, shard_paths, one) for one in (cams, against))
-    for tag in SUBSETS:
-        np.testing.assert_array_equal(flipped[tag].eigenvector, -upright[tag].eigenvector)
-        np.testing.assert_array_equal(flipped[tag].mean, upright[tag].mean)
-        assert flipped[tag].cam_correlation == pytest.approx(upright[tag].cam_correlation, abs=1e-12)
-        assert upright[tag].cam_correlation > 0.5
-
-
-def test_the_solvers_sign_changes_nothing(features, moments, shard_paths, cams, monkeypatch):
-    def masks_of(patterns):
-        return [
-            pattern_seed(
-                {NUMBERS[tag]: patterns[tag] for tag in SUBSETS if name in SUBSETS[tag]},
-                [features[name, view] for view in VIEWS],
-                20,
-                24,
-            )
-            for name in "abcdfg"
-        ]
-
-    solver = patterns_module.eigsh
-    usual = oriented(moments, shard_paths, cams)
-    monkeypatch.setattr(patterns_module, "eigsh", lambda *a, **k: flip_vectors(*solver(*a, **k)))
-    other = oriented(moments, shard_paths, cams)
-    for tag in SUBSETS:
-        np.testing.assert_array_equal(other[tag].eigenvector, usual[tag].eigenvector)
-        assert other[tag].cam_correlation == usual[tag].cam_correlation > 0
-    for mask, same in zip(masks_of(usual), masks_of(other), strict=True):
-        np.testing.assert_array_equal(mask, same)
-    assert (masks_of(usual)[0][:8, :8] == NUMBERS["dog"]).mean() > 0.9, "the object is not the object"
-
-
-def flip_vectors(values, vectors):
-    return values, -vectors
-
-
-def test_missing_cam_is_named(moments, shard_paths, cams):
-    del cams["c"][NUMBERS["wine glass"]]
-    with pytest.raises(TagsegError, match="c: no CAM of class 2"):
-        oriented(moments, shard_paths, cams)
-
-
 @pytest.fixture
-def written(tmp_path, moments, shard_paths, cams):
-    patterns = oriented(moments, shard_paths, cams)
-    write_patterns(tmp_path / "patterns", patterns)
+def written(tmp_path, moments):
+    """The folder of patterns, and the patterns: one as the CAM left it, one without a CAM, one of neither."""
+    patterns = {tag: leading_pattern(one) for tag, one in moments.items()}
+    by_cam = {"cam_correlation": 1 / 3, "boundary": 0.1 + 0.2, "mask_correlation": 2 / 7}
+    patterns["wine glass"] = replace(patterns["wine glass"], **by_cam)
+    patterns["cat"] = replace(patterns["cat"], cam_correlation=0.0, boundary=-1e-17, mask_correlation=0.0)
+    write_patterns(tmp_path / "patterns", patterns, NODE)
     return tmp_path / "patterns", patterns
 
 
 def test_round_trip_is_exact(written):
     folder, patterns = written
-    read = read_patterns(folder)
+    read, node = read_patterns(folder)
+    assert node == NODE
     assert list(read) == list(patterns)
     for tag, pattern in patterns.items():
-        for name in ("eigenvector", "mean", "explained_variance"):
-            np.testing.assert_array_equal(getattr(read[tag], name), getattr(pattern, name))
-        assert read[tag].positions == pattern.positions
-        assert read[tag].cam_correlation == pattern.cam_correlation
+        np.testing.assert_equal(vars(read[tag]), vars(pattern))
 
 
 def test_summary_says_what_the_report_needs(written):
     folder, patterns = written
-    summary = json.loads((folder / "patterns.json").read_text())["wine glass"]
-    assert summary == {
-        "cam_correlation": patterns["wine glass"].cam_correlation,
+    summary = json.loads((folder / "patterns.json").read_text())
+    assert (summary["node"], set(summary["classes"])) == (NODE, set(SUBSETS))
+    assert summary["classes"]["wine glass"] == {
+        "boundary": 0.1 + 0.2,
+        "cam_correlation": 1 / 3,
+        "deviation": patterns["wine glass"].deviation,
         "explained_variance": patterns["wine glass"].explained_variance[0],
+        "mask_correlation": 2 / 7,
         "positions": patterns["wine glass"].positions,
     }
 
@@ -358,8 +273,29 @@ def test_arrays_that_do_not_fit_together_are_refused(written):
         read_patterns(written[0])
 
 
-@pytest.mark.parametrize("content", ["[]", '{"dog": 3}', '{"dog": {"positions": 3}}'])
-def test_malformed_summary_is_named(written, content):
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda summary: summary.pop("node"),
+        lambda summary: summary.pop("classes"),
+        lambda summary: summary.update(classes=[]),
+        lambda summary: summary["classes"].update(dog=3),
+        lambda summary: summary["classes"]["dog"].pop("deviation"),
+        lambda summary: summary["classes"]["dog"].pop("boundary"),
+        lambda summary: summary["classes"]["dog"].pop("mask_correlation"),
+    ],
+)
+def test_malformed_summary_is_named(written, change):
+    path = written[0] / "patterns.json"
+    summary = json.loads(path.read_text())
+    change(summary)
+    path.write_text(json.dumps(summary))
+    with pytest.raises(TagsegError, match=r"patterns\.json: not a summary of patterns"):
+        read_patterns(written[0])
+
+
+@pytest.mark.parametrize("content", ["[]", "3", '{"dog": {"positions": 3, "cam_correlation": 0.5}}'])
+def test_what_is_no_summary_is_named(written, content):
     (written[0] / "patterns.json").write_text(content)
     with pytest.raises(TagsegError, match=r"patterns\.json: not a summary of patterns"):
         read_patterns(written[0])
@@ -369,5 +305,5 @@ def test_failed_write_leaves_nothing(tmp_path):
     good = ClassPattern(np.ones(3), np.ones(3), np.ones(2), 1)
     bad = ClassPattern(np.array([object()]), np.ones(3), np.ones(2), 1)
     with pytest.raises(ValueError, match="Object arrays cannot be saved"):
-        write_patterns(tmp_path / "patterns", {"dog": good, "cat": bad})
+        write_patterns(tmp_path / "patterns", {"dog": good, "cat": bad}, NODE)
     assert not list(tmp_path.iterdir())

@@ -1,5 +1,7 @@
 """Algorithm 1 and the CAM seed against loops over pixels, written from the paper."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -150,6 +152,32 @@ def test_seed_of_patterns_is_algorithm_1_of_their_projections():
     assert min(np.abs(q).min() for q in exact.values()) > 1e-5, "a sign is not certain in float32"
     seed = pattern_seed(patterns, iter(maps), 9, 13)
     np.testing.assert_array_equal(seed, algorithm_1_by_loop(exact))
+
+
+@pytest.mark.parametrize("boundary", [-0.6, 0.0, 0.8])
+def test_boundary_is_taken_off_the_mean_over_views(boundary):
+    rng = np.random.default_rng(9)
+    pattern = replace(random_pattern(rng, 5), boundary=boundary)
+    maps = [rng.normal(size=(5, h, w)).astype(np.float16) for h, w in ((3, 4), (5, 5), (2, 2))]
+    large = [enlarge_by_loop(project_by_loop(pattern, one), 11, 14) for one in maps]
+    q = project_views(pattern, maps, 11, 14)
+    assert q.dtype == np.float32
+    np.testing.assert_allclose(q, np.mean(large, axis=0) - boundary, rtol=0, atol=1e-5)
+
+
+def test_boundary_parts_object_from_background():
+    patterns = {
+        3: ClassPattern(np.array([1.0, 0.0]), np.zeros(2), np.ones(1), 1, boundary=2.0),
+        7: ClassPattern(np.array([0.0, 1.0]), np.zeros(2), np.ones(1), 1, boundary=-1.0),
+    }
+    maps = np.array([[[1.0, 2.0, 2.5, 2.5]], [[-2.0, -0.5, -1.5, 0.0]]])
+    assert pattern_seed(patterns, [maps], 1, 4).tolist() == [[0, 7, 3, VOID]]
+
+
+def test_projection_itself_knows_no_boundary():
+    maps = np.ones((1, 2, 2), np.float16)
+    pattern = ClassPattern(np.ones(1), np.zeros(1), np.ones(1), 1, boundary=5.0)
+    np.testing.assert_array_equal(pattern.project(maps), maps[0])
 
 
 def cam_seed_by_loop(cams, height, width, threshold):

@@ -17,6 +17,7 @@ from tagseg.images import write_mask
 from tagseg.index import Index, Photograph, read_index, write_index
 from tagseg.mask_shards import write_mask_shard
 from tagseg.patterns import ClassPattern, write_patterns
+from tagseg.true_masks import write_true_masks
 
 SCRIPTS = Path(draw_report.__file__).parent
 CLASSES = ("background", "cat", "dog")
@@ -179,21 +180,29 @@ def square_mask(label, corner=8):
     return mask
 
 
-def photograph_row(folder, name, split, tags, masks):
-    """Write a photograph and, if `masks`, its true mask; return its row of the index."""
+def photograph_row(folder, name, split, tags):
+    """Write a photograph; return its row of the index."""
     path = write_photograph(folder / f"{name}.jpg", width=40, height=30, seed=len(name))
-    truth = folder / f"{name}.png" if masks else None
-    if masks:
-        write_mask(truth, square_mask(CLASSES.index(tags[0])))
-    return Photograph(name, str(path), 40, 30, split, tags, str(truth) if masks else None)
+    return Photograph(name, str(path), 40, 30, split, tags)
+
+
+def write_truths(folder, rows, masks):
+    """Write the true masks and their table a split; an empty one unless there are `masks`."""
+    for split in ("train", "val"):
+        truths = {row.id: folder / f"{row.id}.png" for row in rows if masks and row.split == split}
+        for row in rows:
+            if row.id in truths:
+                write_mask(truths[row.id], square_mask(CLASSES.index(row.tags[0])))
+        write_true_masks(folder / "true" / split, {name: str(path) for name, path in truths.items()})
 
 
 def write_run(folder, *, masks=True, val=3):
     """Write what a run leaves for the report; return the command line of draw_report."""
     tags = [("cat",), ("dog",), ("cat", "dog"), ("dog",)]
-    rows = [photograph_row(folder, f"t{n}", "train", tags[n], masks) for n in range(4)]
-    rows += [photograph_row(folder, f"v{n}", "val", tags[n], masks) for n in range(val)]
+    rows = [photograph_row(folder, f"t{n}", "train", tags[n]) for n in range(4)]
+    rows += [photograph_row(folder, f"v{n}", "val", tags[n]) for n in range(val)]
     write_index(folder / "index", Index(CLASSES, tuple(rows)))
+    write_truths(folder, rows, masks)
     for name, split in (("seed", "train"), ("proxy", "train"), ("predictions", "val")):
         of_split = [row for row in rows if row.split == split]
         masks_of = [
@@ -202,7 +211,7 @@ def write_run(folder, *, masks=True, val=3):
         for shard in (0, 1):
             write_mask_shard(folder / name / f"shard-{shard}", masks_of[shard::2])
     pattern = ClassPattern(np.array([1.0, 0, 0]), np.zeros(3), np.array([0.5, 0.2]), 9, 0.5)
-    write_patterns(folder / "patterns", dict.fromkeys(CLASSES[1:], pattern))
+    write_patterns(folder / "patterns", dict.fromkeys(CLASSES[1:], pattern), "blocks.5.1")
     return [*write_logs(folder), *write_all_scores(folder, masks, val)]
 
 
@@ -222,6 +231,7 @@ def write_logs(folder):
         *("--segmenter-logs", folder / "round1.json", folder / "round2.json"),
         *("--seed-masks", *shards["seed"], "--proxy-masks", *shards["proxy"]),
         *("--predictions", *shards["predictions"], "--report", folder / "report"),
+        *("--true-masks", folder / "true" / "train", folder / "true" / "val"),
     ]
 
 
@@ -337,17 +347,18 @@ def test_few_or_uniform_photographs_are_examples_too():
 
 
 def test_photographs_with_masks_are_preferred_where_they_suffice():
-    masked = [Photograph(f"m{n}", "", 1, 1, "train", ("cat",), "m.png") for n in range(3)]
-    rows = [*rows_with(("cat",)), *masked]
-    assert draw_report.with_masks_first(rows, 3) == masked
-    assert draw_report.with_masks_first(rows, 4) == rows
+    rows = rows_with(*[("cat",)] * 4)
+    truths = {row.id: Path("m.png") for row in rows[1:]}
+    assert draw_report.with_masks_first(rows, truths, 3) == rows[1:]
+    assert draw_report.with_masks_first(rows, truths, 4) == rows
 
 
 def test_val_is_ranked_from_best_to_worst(tmp_path):
     write_run(tmp_path)
     index = read_index(tmp_path / "index")
     masks = draw_report.read_mask_shards([tmp_path / "predictions" / f"shard-{n}" for n in (0, 1)])
-    ranked = draw_report.rank(index.of_split("val"), masks, index)
+    truths = draw_report.read_truths([tmp_path / "true" / "val"])
+    ranked = draw_report.rank(index.of_split("val"), masks, index, truths)
     # The true square lies at (8, 8), the predicted ones at (6, 6), (7, 7) and (8, 8): v2 is exact.
     assert [row.id for _, row in ranked] == ["v2", "v1", "v0"]
     # v1: 13 * 19 of 280 pixels in common, 313 in the union; background 1200 - 313 and 1200 - 247.

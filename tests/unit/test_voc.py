@@ -1,6 +1,10 @@
 """The adapter of PASCAL VOC's layout, on devkits of a few photographs."""
 
+import io
+
+import numpy as np
 import pytest
+from scipy.io import savemat
 
 from helpers import (
     write_annotation,
@@ -10,8 +14,11 @@ from helpers import (
     write_voc_photograph,
     write_zero_mask,
 )
-from tagseg.datasets.voc import VOC_CLASSES, index_voc
+from tagseg.datasets.problems import DatasetProblems
+from tagseg.datasets.voc import VOC_CLASSES, index_voc, voc_true_masks
 from tagseg.errors import TagsegError
+from tagseg.images import encode_mask, read_mask
+from tagseg.index import Index, Photograph
 
 
 @pytest.fixture
@@ -31,7 +38,6 @@ def test_small_devkit(devkit):
     assert [row.id for row in index.of_split("val")] == ["2007_000033", "2007_000042"]
     first = rows["2007_000032"]
     assert first.path == str(devkit / "JPEGImages" / "2007_000032.jpg")
-    assert first.mask == str(devkit / "SegmentationClass" / "2007_000032.png")
     assert (first.width, first.height) == (12, 8)
     assert (rows["2007_000039"].width, rows["2007_000039"].height) == (9, 15)
 
@@ -48,11 +54,6 @@ def test_difficult_objects_can_be_left_out(devkit):
     assert rows["2007_000042"].tags == ()
 
 
-def test_photograph_without_mask(devkit):
-    row = rows_by_id(index_voc(devkit))["2008_000001"]
-    assert row.mask is None and row.tags == ("dog",)
-
-
 def test_parents_of_the_devkit_are_accepted(devkit):
     expected = index_voc(devkit)
     assert index_voc(devkit.parent) == expected
@@ -63,9 +64,9 @@ def test_parents_of_the_devkit_are_accepted(devkit):
 def test_other_lists(devkit):
     write_voc_photograph(devkit, "new", "sofa")
     write_photograph(devkit / "JPEGImages" / "bare.jpg")
-    write_image_set(devkit, "trainaug", "new", "2007_000032")
+    write_image_set(devkit, "mine", "new", "2007_000032")
     write_image_set(devkit, "hidden", "bare")
-    index = index_voc(devkit, train_list="trainaug", val_list=None, test_list="hidden")
+    index = index_voc(devkit, train_list="mine", val_list=None, test_list="hidden")
     assert {row.id: row.split for row in index.photographs} == {
         "2007_000032": "train", "new": "train", "bare": "test",
     }  # fmt: skip
@@ -93,7 +94,7 @@ def test_names_with_spaces_and_other_alphabets(devkit):
     write_voc_photograph(devkit, name, "dog")
     write_image_set(devkit, "train", name, "", "  2007_000032")
     row = rows_by_id(index_voc(devkit))[name]
-    assert row.path.endswith(f"{name}.jpg") and row.mask.endswith(f"{name}.png")
+    assert row.path.endswith(f"{name}.jpg")
 
 
 def test_photographs_of_another_suffix(devkit):
@@ -115,28 +116,28 @@ def test_no_devkit(tmp_path):
 
 
 def test_missing_list(devkit):
-    fails(devkit, r"trainaug\.txt: no such file; put the list there", train_list="trainaug")
+    fails(devkit, r"mine\.txt: no such file; put the list there", train_list="mine")
 
 
 def test_id_in_two_lists(devkit):
     write_image_set(devkit, "val", "2007_000033", "2007_000032")
-    fails(devkit, r"val\.txt: '2007_000032' is already in train")
+    fails(devkit, r"val\.txt, line 2: '2007_000032' is already in train; .*remove one")
 
 
 def test_id_twice_in_a_list(devkit):
     write_image_set(devkit, "val", "2007_000033", "2007_000033")
-    fails(devkit, r"val\.txt: '2007_000033' is already in val")
+    fails(devkit, r"val\.txt, line 2: '2007_000033' is already in line 1; .*remove one")
 
 
-@pytest.mark.parametrize("name", ["../x", "a/b", "/etc/passwd", "..", "a\\b", "C:\\x"])
+@pytest.mark.parametrize("name", ["../x", "a/b", "/etc/passwd", "..", "a\\b", "C:\\x", "a\0", "ä" * 101])
 def test_id_that_is_a_path(devkit, name):
     write_image_set(devkit, "val", name)
-    fails(devkit, r"val\.txt: .* is not an id; write")
+    fails(devkit, r"val\.txt, line 1: .* is not an id; write")
 
 
 def test_missing_photograph(devkit):
     (devkit / "JPEGImages" / "2007_000033.jpg").unlink()
-    fails(devkit, r"2007_000033\.jpg: no such image")
+    fails(devkit, r"2007_000033\.jpg: no such image; put it there or take the id out of val\.txt, line 1")
 
 
 def test_damaged_photograph(devkit):
@@ -146,7 +147,7 @@ def test_damaged_photograph(devkit):
 
 def test_missing_annotation(devkit):
     (devkit / "Annotations" / "2007_000033.xml").unlink()
-    fails(devkit, r"2007_000033\.xml: no such file; put the annotation there")
+    fails(devkit, r"2007_000033\.xml: no such file; put the annotation there or take .* val\.txt, line 1")
 
 
 @pytest.mark.parametrize(("content", "message"), [
@@ -186,11 +187,269 @@ def test_bad_class_list(devkit, names):
     fails(devkit, r"classes\.txt: ")
 
 
-def test_mask_of_another_size(devkit):
-    write_zero_mask(devkit / "SegmentationClass" / "2007_000033.png", width=8, height=12)
-    fails(devkit, r"2007_000033\.png: 8x12 pixels, where the photograph has 12x8")
+def test_class_that_is_no_name(devkit):
+    write_annotation(devkit, "2007_000042", "a/b")
+    fails(devkit, r"Annotations: class 'a/b' holds a sign that file names cannot")
 
 
-def test_mask_that_is_no_png(devkit):
-    (devkit / "SegmentationClass" / "2007_000033.png").write_bytes(b"GIF89a")
-    fails(devkit, r"2007_000033\.png: not a PNG")
+def test_all_problems_are_told_at_once(devkit):
+    (devkit / "JPEGImages" / "2007_000032.jpg").write_bytes(b"")
+    (devkit / "JPEGImages" / "2007_000042.jpg").unlink()
+    (devkit / "Annotations" / "2007_000039.xml").write_text("<a>")
+    (devkit / "Annotations" / "2007_000042.xml").unlink()
+    (devkit / "classes.txt").write_text("aeroplane\ntvmonitor\nchair\n")
+    write_image_set(devkit, "val", "2007_000033", "2007_000042", "../x", "2007_000032", "2007_000033")
+    with pytest.raises(DatasetProblems) as caught:
+        index_voc(devkit)
+    found = {(problem.place.removeprefix(f"{devkit}/"), problem.line) for problem in caught.value.problems}
+    val = "ImageSets/Segmentation/val.txt"
+    assert found == {
+        ("JPEGImages/2007_000032.jpg", 0), ("JPEGImages/2007_000042.jpg", 0),
+        ("Annotations/2007_000039.xml", 0), ("Annotations/2007_000042.xml", 0),
+        ("Annotations/2007_000032.xml", 0), ("Annotations/2008_000001.xml", 0),  # person, dog
+        (val, 3), (val, 4), (val, 5),
+    }  # fmt: skip
+    assert str(caught.value).startswith(f"{devkit}: 9 problems\n")
+
+
+# trainaug ----------------------------------------------------------------------------------------
+
+
+def write_sbd(folder, train: str, val: str):
+    (folder / "cls").mkdir(parents=True)
+    (folder / "train.txt").write_bytes(train.encode())
+    (folder / "val.txt").write_bytes(val.encode())
+    return folder
+
+
+@pytest.fixture
+def sbd(devkit, tmp_path):
+    """An SBD of three photographs that VOC's lists have not, and of some of VOC's train and val."""
+    write_voc_photograph(devkit, "2008_000002", "person", mask=False)
+    write_voc_photograph(devkit, "2008_000003", ("cat", True), "dog", "dog", mask=False)
+    write_voc_photograph(devkit, "2009_000001", "sofa", mask=False)
+    train = "2008_000002 \r\n2007_000033\r\n2007_000032\r\n2009_000001\r\n"
+    return write_sbd(tmp_path / "sbd", train, "2008_000003\n2007_000042\n2009_000001\n")
+
+
+def test_trainaug_is_train_and_sbd_less_val(devkit, sbd):
+    index = index_voc(devkit, train_list="trainaug", sbd=sbd)
+    assert [row.id for row in index.of_split("train")] == [
+        "2007_000032", "2007_000039", "2008_000001", "2008_000002", "2008_000003", "2009_000001",
+    ]  # fmt: skip
+    assert [row.id for row in index.of_split("val")] == ["2007_000033", "2007_000042"]
+    row = rows_by_id(index)["2008_000003"]
+    assert row.tags == ("cat", "dog")
+    assert row.path == str(devkit / "JPEGImages" / "2008_000003.jpg")
+    easy = index_voc(devkit, train_list="trainaug", sbd=sbd, difficult=False)
+    assert rows_by_id(easy)["2008_000003"].tags == ("dog",)
+
+
+def test_val_is_left_out_of_trainaug_without_a_val_list_too(devkit, sbd):
+    index = index_voc(devkit, train_list="trainaug", val_list=None, sbd=sbd)
+    assert len(index.photographs) == 6
+
+
+def test_a_trainaug_of_unknown_origin_is_not_used(devkit, sbd):
+    expected = index_voc(devkit, train_list="trainaug", sbd=sbd)
+    write_image_set(devkit, "trainaug", "2007_000032")
+    assert index_voc(devkit, train_list="trainaug", sbd=sbd) == expected
+
+
+def test_trainaug_without_sbd(devkit):
+    fails(
+        devkit, "trainaug: made from VOC's train and SBD, which is not given; set sbd", train_list="trainaug"
+    )
+
+
+def test_sbd_in_an_empty_folder(devkit, tmp_path):
+    (tmp_path / "empty").mkdir()
+    fails(devkit, "empty: no SBD; unpack", train_list="trainaug", sbd=tmp_path / "empty")
+
+
+def test_photograph_of_sbd_that_the_devkit_lacks(devkit, sbd):
+    (devkit / "JPEGImages" / "2008_000002.jpg").unlink()
+    (devkit / "Annotations" / "2009_000001.xml").unlink()
+    remedy = r"unpack VOCtrainval_11-May-2012\.tar again, which has all photographs of SBD's lists"
+    options = {"train_list": "trainaug", "sbd": sbd}
+    fails(devkit, rf"2008_000002\.jpg: no such image; put it there or {remedy}", **options)
+    fails(devkit, rf"2009_000001\.xml: no such file; put the annotation there or {remedy}", **options)
+    (devkit / "JPEGImages" / "2007_000032.jpg").unlink()  # in both: VOC's list is the one to mend
+    fails(devkit, r"2007_000032\.jpg: no such image; put it there or take the id out of train", **options)
+
+
+def test_bad_id_in_sbd(devkit, sbd):
+    (sbd / "val.txt").write_text("2008_000003\n../x\n")
+    fails(devkit, r"val\.txt, line 2: '\.\./x' is not an id", train_list="trainaug", sbd=sbd)
+
+
+# Known counts ------------------------------------------------------------------------------------
+
+
+def test_counts_are_of_the_lists_in_use(devkit, sbd):
+    write_image_set(devkit, "mine", "2007_000032")
+    assert len(index_voc(devkit, train_list="mine", val_list=None, counts_known=True).photographs) == 1
+    with pytest.raises(DatasetProblems) as caught:
+        index_voc(devkit, train_list="mine", counts_known=True)
+    lists = devkit / "ImageSets" / "Segmentation"
+    assert caught.value.problems == ((
+        str(lists / "val.txt"), 0,
+        "2 photographs, where the published set has 1,449; unpack the data set again, or set "
+        "dataset.counts_known: false",
+    ),)  # fmt: skip
+
+
+@pytest.mark.parametrize("difficult", [True, False])
+def test_counts_of_trainaug(devkit, sbd, difficult):
+    with pytest.raises(DatasetProblems) as caught:
+        index_voc(devkit, train_list="trainaug", sbd=sbd, difficult=difficult, counts_known=True)
+    found = [problem.text.split("; unpack")[0] for problem in caught.value.problems]
+    of_lists = [
+        "3 photographs, where the published set has 1,464",
+        "2 photographs, where the published set has 1,449",
+        "6 photographs, where the published set has 10,582",
+    ]
+    of_tags = [
+        "1.500 tags a photograph, where the published set has 1.555",
+        "3 photographs of a single class, where the published set has 6,249",
+    ]
+    assert sorted(found) == sorted([*of_lists, *of_tags] if difficult else of_lists)
+
+
+def test_tags_are_not_counted_where_some_are_missing(devkit, sbd):
+    (devkit / "Annotations" / "2009_000001.xml").unlink()
+    with pytest.raises(DatasetProblems) as caught:
+        index_voc(devkit, train_list="trainaug", sbd=sbd, counts_known=True)
+    assert len(caught.value.problems) == 4 and "tags a photograph" not in str(caught.value)
+
+
+def test_class_that_the_published_set_has_not(devkit):
+    write_annotation(devkit, "2007_000042", "persom")
+    fails(devkit, r"2007_000042\.xml: class 'persom' is not in VOC's 20 classes; mend", counts_known=True)
+
+
+# The test set ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def devkit_of_test(tmp_path):
+    folder = tmp_path / "test" / "VOCdevkit" / "VOC2012"
+    write_photograph(folder / "JPEGImages" / "2008_000006.jpg", 20, 10)
+    write_annotation(folder, "2008_000006", "person")
+    write_image_set(folder, "test", "2008_000006")
+    return folder
+
+
+def test_devkit_of_the_test_set(devkit, devkit_of_test):
+    index = index_voc(devkit, test_list="test", test_root=devkit_of_test.parents[1])
+    path = str(devkit_of_test / "JPEGImages" / "2008_000006.jpg")
+    assert index.of_split("test") == (Photograph("2008_000006", path, 20, 10, "test", ()),)
+    assert len(index.photographs) == 6
+
+
+def test_test_photograph_of_the_devkit_may_have_tags(devkit):
+    write_voc_photograph(devkit, "new", "sofa")
+    write_image_set(devkit, "mine", "new")
+    assert index_voc(devkit, test_list="mine").of_split("test")[0].tags == ("sofa",)
+
+
+def test_photograph_that_the_test_devkit_lacks(devkit, devkit_of_test):
+    write_image_set(devkit_of_test, "test", "2008_000006", "2007_000032")
+    fails(
+        devkit,
+        r"test\.txt, line 2: '2007_000032' is already in train",
+        test_list="test",
+        test_root=devkit_of_test,
+    )
+    write_image_set(devkit_of_test, "test", "2008_000006", "2008_000009")
+    message = r"test/.*/2008_000009\.jpg: no such image; .* take the id out of test\.txt, line 2"
+    fails(devkit, message, test_list="test", test_root=devkit_of_test)
+
+
+def test_test_devkit_without_a_list(devkit, devkit_of_test):
+    fails(devkit, "test_root: set, but no test_list; set test_list: test", test_root=devkit_of_test)
+
+
+def test_no_test_devkit(devkit, tmp_path):
+    fails(devkit, "nowhere: no VOC devkit", test_list="test", test_root=tmp_path / "nowhere")
+
+
+def test_no_list_in_the_test_devkit(devkit, devkit_of_test):
+    fails(devkit, r"other\.txt: no such file", test_list="other", test_root=devkit_of_test)
+
+
+# True masks --------------------------------------------------------------------------------------
+
+
+def write_mat(folder, name: str, labels: np.ndarray):
+    stream = io.BytesIO()
+    record = {"Boundaries": np.zeros((20, 1)), "Segmentation": labels, "CategoriesPresent": np.unique(labels)}
+    savemat(stream, {"GTcls": record}, do_compression=True)
+    (folder / "cls" / f"{name}.mat").write_bytes(stream.getvalue())
+
+
+def labels_of(*values: int) -> np.ndarray:
+    """Return a mask of 12x8 pixels whose first row begins with the values."""
+    mask = np.zeros((8, 12), np.uint8)
+    mask[0, : len(values)] = values
+    return mask
+
+
+def test_masks_of_the_devkit(devkit, tmp_path):
+    index, masks = index_voc(devkit), devkit / "SegmentationClass"
+    expected = {name: str(masks / f"{name}.png") for name in ("2007_000032", "2007_000039")}
+    assert voc_true_masks(devkit.parent, index, "train", tmp_path / "made") == expected
+    assert set(voc_true_masks(devkit, index, "val", tmp_path)) == {"2007_000033", "2007_000042"}
+    assert voc_true_masks(devkit, index, "test", tmp_path) == {}
+    assert not (tmp_path / "made").exists()
+
+
+def test_masks_of_sbd_fill_the_gaps(devkit, sbd, tmp_path):
+    index = index_voc(devkit, train_list="trainaug", sbd=sbd)
+    for name in ("2007_000032", "2008_000001", "2009_000001"):
+        write_mat(sbd, name, labels_of(20, 1, 0, 12))
+    made = tmp_path / "made"
+    masks = voc_true_masks(devkit, index, "train", made, sbd=sbd)
+    assert masks["2007_000032"] == str(devkit / "SegmentationClass" / "2007_000032.png")  # not SBD's
+    assert masks["2008_000001"] == "png/2008_000001.png"
+    assert set(masks) == {"2007_000032", "2007_000039", "2008_000001", "2009_000001"}
+    mask = made / masks["2009_000001"]
+    np.testing.assert_array_equal(read_mask(mask, 21), labels_of(20, 1, 0, 12))
+    assert mask.read_bytes() == encode_mask(labels_of(20, 1, 0, 12))
+    assert sorted(path.name for path in (made / "png").iterdir()) == ["2008_000001.png", "2009_000001.png"]
+
+
+def test_classes_of_sbd_go_by_name(devkit, sbd, tmp_path):
+    row = Photograph("2008_000001", "x.jpg", 12, 8, "train", ("dog",))
+    index = Index(("background", "zebra", "dog", "aeroplane"), (row,))
+    write_mat(sbd, row.id, np.arange(96, dtype=np.uint8).reshape(8, 12) % 21)
+    voc_true_masks(devkit, index, "train", tmp_path, sbd=sbd)
+    expected = np.full(21, 255)
+    expected[[0, 1 + VOC_CLASSES.index("dog"), 1 + VOC_CLASSES.index("aeroplane")]] = (0, 2, 3)
+    mask = read_mask(tmp_path / "png" / "2008_000001.png", 4)
+    np.testing.assert_array_equal(mask.ravel(), expected[np.arange(96) % 21])
+
+
+def masks_fail(devkit, message, tmp_path, **options):
+    with pytest.raises(TagsegError, match=message) as caught:
+        voc_true_masks(devkit, index_voc(devkit), "train", tmp_path, **options)
+    return getattr(caught.value, "problems", ())
+
+
+def test_bad_masks_are_told_at_once(devkit, sbd, tmp_path):
+    write_zero_mask(devkit / "SegmentationClass" / "2007_000032.png", width=8, height=12)
+    (devkit / "SegmentationClass" / "2007_000039.png").write_bytes(b"GIF89a")
+    write_mat(sbd, "2008_000001", labels_of(1)[:4])
+    problems = masks_fail(devkit, "3 problems", tmp_path, sbd=sbd)
+    assert [problem.place.rsplit("/", 1)[1] for problem in problems] == [
+        "2007_000032.png", "2007_000039.png", "2008_000001.mat",
+    ]  # fmt: skip
+    for problem, text in zip(
+        problems, ("8x12 pixels, where", "not a PNG", "12x4 pixels, where"), strict=True
+    ):
+        assert problem.text.startswith(text)
+
+
+def test_masks_of_an_sbd_without_masks(devkit, sbd, tmp_path):
+    (sbd / "cls").rmdir()
+    masks_fail(devkit, "cls: no such folder; unpack SBD again, or set sbd_masks: false", tmp_path, sbd=sbd)

@@ -20,7 +20,7 @@ class Checkout:
     """A copy of the repository's sources in a folder of its own, in which Snakemake is run."""
 
     targets = ("all", "ablation", "upper_bound")
-    target_rules = frozenset({*targets, "segment"})
+    target_rules = frozenset({*targets, "segment", "submission"})
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

@@ -58,12 +58,16 @@ MISTAKES = {
     ),
     "not among the known": (
         {
-            "dataset": {"kind": "coco17"},
+            "dataset": {"kind": "coco17", "true_masks": ["all"]},
+            "submission": {"competition": "comp1", "split": "train"},
             "classifier": {"network": {"backbone": "resnet51", "output_stride": 4}},
             "segmenter": {"training": {"optimizer": "lion", "precision": "float8"}},
         },
         [
             r"dataset\.kind: 'coco17'",
+            r"dataset\.true_masks\.0: 'all'",
+            r"submission\.competition: 'comp1'",
+            r"submission\.split: 'train'",
             r"classifier\.network\.backbone: 'resnet51'",
             r"classifier\.network\.output_stride: 4",
             r"segmenter\.training\.optimizer: 'lion'",
@@ -75,12 +79,37 @@ MISTAKES = {
         {"dataset": {"kind": "photos"}, "photos": "no/such folder"},
         [r"photos: no/such folder"],
     ),
-    "no devkit": ({"dataset": {"kind": "voc"}}, [r"dataset\.root: None"]),
     "a devkit that is not there": (
-        {"dataset": {"kind": "voc", "root": "no/devkit"}},
-        [r"dataset\.root: no/devkit"],
+        {"dataset": {"kind": "voc", "root": "no/devkit", "test_root": "no/test", "sbd": "no/sbd"}},
+        [r"dataset\.root: no/devkit", r"dataset\.test_root: no/test", r"dataset\.sbd: no/sbd"],
     ),
-    "photographs without their kind": ({"photos": "."}, [r"photos: \.: is set, but dataset\.kind is demo"]),
+    "a copy of COCO that is not there": (
+        {"dataset": {"kind": "coco", "root": "no/coco"}},
+        [r"dataset\.root: no/coco: no such folder"],
+    ),
+    "folders of another kind of data set": (
+        {"dataset": {"root": ".", "sbd": "."}, "photos": "."},
+        [
+            r"dataset\.root: \.: is set, but dataset\.kind is demo; make that voc or coco",
+            r"dataset\.sbd: \.: is set, but dataset\.kind is demo; make that voc,",
+            r"photos: \.: is set, but dataset\.kind is demo",
+        ],
+    ),
+    "archives that are not fetched so": (
+        {
+            "fetch": {
+                "archives": {
+                    "sbd": {"url": "file:///etc/passwd", "md5": "0"},
+                    "voc2007": {"url": "http://a/b"},
+                }
+            }
+        },
+        [
+            r"fetch\.archives\.sbd\.url: 'file:///etc/passwd'",
+            r"fetch\.archives\.sbd\.md5: '0'",
+            r"fetch\.archives: .*'voc2007'",
+        ],
+    ),
     "seeds that are no layer": (
         {"layer": "cam", "ablation": {"layers": ["truth"]}},
         [r"layer: 'cam'", r"ablation\.layers\.0: 'truth'"],

@@ -14,6 +14,8 @@ STACKS = {
     "default": [],
     "photos": ["photos.yaml"],
     "resnet50": ["photos.yaml", "resnet50.yaml"],
+    "voc2012": ["voc2012.yaml"],
+    "coco2017": ["coco2017.yaml"],
 }
 
 
@@ -45,3 +47,33 @@ def test_frozen_modules_are_in_the_backbone(config, section):
     freeze(backbone, config[section]["training"]["frozen"])
     trained = [parameter.requires_grad for parameter in backbone.parameters()]
     assert any(trained) and not all(trained)
+
+
+# What is fetched -----------------------------------------------------------------------------------
+
+FETCHED = {
+    "demo": ({}, 0),
+    "voc": ({"kind": "voc"}, 1),
+    "voc with SBD's photographs": ({"kind": "voc", "train_list": "trainaug"}, 2),
+    "voc with SBD's masks": ({"kind": "voc", "sbd_masks": True}, 2),
+    "coco": ({"kind": "coco"}, 3),
+    "a copy of voc": ({"kind": "voc", "root": "."}, 0),
+    "a copy of voc, but not of SBD": ({"kind": "voc", "root": ".", "train_list": "trainaug"}, 1),
+    "copies of both": ({"kind": "voc", "root": ".", "sbd": ".", "train_list": "trainaug"}, 0),
+    "a copy of coco": ({"kind": "coco", "root": "."}, 0),
+}
+
+
+@pytest.mark.parametrize("name", FETCHED)
+def test_what_is_not_named_is_fetched(checkout, name):
+    dataset, archives = FETCHED[name]
+    plan = checkout.planned("all", config={"dataset": dataset})
+    assert (plan["fetch_archive"], plan["unpack_archive"]) == (archives, archives)
+    assert plan["build_index"] == 1 and plan["collect_true_masks"] == 2
+
+
+@pytest.mark.parametrize(("overlay", "archives"), [("voc2012", 2), ("coco2017", 3)])
+def test_overlays_of_published_sets_fetch_them(checkout, overlay, archives):
+    plan = checkout.planned("all", "check_data", base=[f"config/{overlay}.yaml"])
+    assert plan["fetch_archive"] == plan["unpack_archive"] == archives
+    assert plan["check_data"] == 1 and plan["make_demo"] == 0

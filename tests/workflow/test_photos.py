@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from helpers import write_labels, write_photograph
+from helpers import write_labels, write_photograph, write_zero_mask
 from tagseg.images import photograph_size, read_mask, read_photograph
 from tagseg.index import read_index
 from tagseg.mask_shards import read_mask_shards
@@ -163,6 +163,45 @@ def test_a_photograph_that_was_replaced_starts_from_the_index(photos):
         os.utime(image, ns=(times.st_atime_ns, times.st_mtime_ns))
 
 
+def test_a_true_mask_that_is_added_or_changed_re_runs_scores_and_report_alone(photos):
+    mask = write_zero_mask(photos.folder / "SegmentationClass" / "deep.png", *USUAL_SIZE)
+    stages = Counter(collect_true_masks=2, score_masks=2, score_predictions=2, draw_report=1)
+    try:
+        assert photos.planned("all") == stages
+        assert photos.snakemake("--", "all").returncode == 0
+        assert photos.planned("all") == Counter()
+        scores = json.loads((photos.results / "scores" / "proxy_masks" / "blocks.5.1.json").read_text())
+        assert scores["photographs"] == 1
+        os.utime(mask)
+        assert photos.planned("all") == stages
+    finally:
+        mask.unlink()
+        mask.parent.rmdir()
+    assert photos.snakemake("--", "all").returncode == 0
+
+
+def test_the_check_tells_what_there_is(photos):
+    done = photos.snakemake("--", "check_data")
+    assert done.returncode == 0, done.stdout[-8000:]
+    text = (photos.results / "data_report" / "report.md").read_text(encoding="utf-8")
+    assert "No problems." in text and "| train | 6 |" in text and "| val | 2 |" in text
+    assert photos.planned("check_data") == Counter()
+
+
+def test_the_check_of_a_broken_copy_ends_well_and_names_everything(photos, tmp_path):
+    broken = write_photographs(tmp_path / "broken")
+    write_labels(broken, *LABELS, "gone.jpg,Hund,train", "tiny.png,Hund,nowhere")
+    (broken / "print.jpg").write_bytes(b"no photograph")
+    done = photos.snakemake("--", "check_data", run="broken", photos=str(broken))
+    assert done.returncode == 0, done.stdout[-8000:]
+    with open(photos.results.with_name("broken") / "data_report" / "problems.csv", newline="") as stream:
+        assert {int(row["line"]) for row in csv.DictReader(stream)} == {5, 10, 11}
+    done = photos.snakemake("--", "build_index", run="broken", photos=str(broken))
+    assert done.returncode != 0 and "all of them: " in done.stdout
+    index = photos.results.with_name("broken") / "index"
+    assert {path.name for path in index.iterdir()} == {"problems.csv"}
+
+
 # New photographs --------------------------------------------------------------------------------
 
 
@@ -249,6 +288,5 @@ def test_all_mistakes_of_a_table_are_told_at_once(checkout, tmp_path):
     ):
         assert mistake in log and mistake in done.stdout
     assert "Traceback" not in log
-    assert not (checkout.folder / "results" / "wrong" / "index").is_dir() or not list(
-        (checkout.folder / "results" / "wrong" / "index").iterdir()
-    )
+    index = checkout.folder / "results" / "wrong" / "index"
+    assert [path.name for path in index.iterdir()] == ["problems.csv"]

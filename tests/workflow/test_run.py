@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from tagseg.files import digest
 from tagseg.images import read_mask, read_photograph, voc_palette
 from tagseg.index import read_index
 from tagseg.mask_shards import MANIFEST, read_mask_shards
+from tagseg.true_masks import read_true_masks
 
 LAYERS = ("blocks.4.2", "blocks.5.1", "blocks.6")
 CHANNELS = {"blocks.4.2": 112, "blocks.5.1": 192, "blocks.6": 320}
@@ -72,10 +74,10 @@ def test_every_job_ran_once(run):
 
 def test_the_plan_has_as_many_jobs_as_the_design_says(run):
     assert run.first_plan == Counter(
-        make_demo=1, build_index=1, draw_subsets=1, train_classifier=1, compute_cam=2, extract_features=6,
-        find_patterns=3, estimate_masks=6, threshold_cam=2, refine_masks=8, copy_true_masks=2,
-        train_segmenter=3, predict_masks=8, score_masks=8, score_predictions=3, compare_seeds=1,
-        compare_upper_bound=1, draw_report=1,
+        make_demo=1, build_index=1, collect_true_masks=2, draw_subsets=1, train_classifier=1,
+        compute_cam=2, extract_features=6, find_patterns=3, estimate_masks=6, threshold_cam=2,
+        refine_masks=8, copy_true_masks=2, train_segmenter=3, predict_masks=8, score_masks=8,
+        score_predictions=3, compare_seeds=1, compare_upper_bound=1, draw_report=1,
     )  # fmt: skip
 
 
@@ -110,7 +112,7 @@ def test_nothing_temporary_is_left(results):
 
 def test_index_has_a_row_a_photograph(results, index):
     with open(results / "index" / "index.csv") as stream:
-        assert stream.readline().strip() == "id,path,width,height,split,tags,mask"
+        assert stream.readline().strip() == "id,path,width,height,split,tags"
     assert len(index.of_split("train")) == 10 and len(index.of_split("val")) == 4
     assert index.classes[0] == "background" and len(index.classes) == 4
     for row in index.photographs:
@@ -123,6 +125,20 @@ def test_classes_come_with_vocs_palette(results):
     colours = [[int(row[name]) for name in ("red", "green", "blue")] for row in rows]
     assert [int(row["number"]) for row in rows] == [0, 1, 2, 3]
     assert colours == voc_palette()[:4].tolist()
+
+
+def test_no_stage_that_learns_from_tags_reads_true_masks(run):
+    """Of the jobs that read the tables of true masks, none but the upper bound's masks is learnt from."""
+    text = "\n".join(path.read_text() for path in (run.folder / "rules").glob("*.smk"))
+    blocks = re.split(r"^rule (\w+):$", text, flags=re.M)[1:]
+    readers = {name for name, block in zip(blocks[::2], blocks[1::2], strict=True) if "{input.truth" in block}
+    assert readers == {
+        "score_masks",
+        "score_predictions",
+        "copy_true_masks",
+        "draw_report",
+        "compare_upper_bound",
+    }
 
 
 def test_subsets_list_photographs_of_train_that_carry_the_class(results, index):
@@ -153,7 +169,7 @@ def test_cam_shards_hold_a_map_a_tag(results, index, shard):
 @pytest.mark.parametrize("layer", LAYERS)
 def test_patterns_are_unit_vectors_with_sorted_variances(results, index, layer):
     folder = results / "patterns" / layer
-    assert set(json.loads((folder / "patterns.json").read_text())) == set(index.classes[1:])
+    assert set(json.loads((folder / "patterns.json").read_text())["classes"]) == set(index.classes[1:])
     for tag in index.classes[1:]:
         arrays = {name: np.load(folder / tag / f"{name}.npy", allow_pickle=False) for name in NAMES}
         assert arrays["eigenvector"].shape == arrays["mean"].shape == (CHANNELS[layer],)
@@ -197,8 +213,10 @@ def test_manifests_count_the_pixels_of_each_label(results):
 
 def test_masks_of_the_upper_bound_are_the_true_ones(results, index):
     masks = masks_in(results / "proxy_masks" / "truth")
-    for row in index.of_split("train"):
-        assert np.array_equal(masks[row.id].read(), read_mask(row.mask))
+    truths = read_true_masks(results / "true_masks" / "train")
+    assert set(truths) == set(masks) == {row.id for row in index.of_split("train")}
+    for name, truth in truths.items():
+        assert np.array_equal(masks[name].read(), read_mask(truth))
 
 
 @pytest.mark.parametrize("folder", PREDICTIONS)
@@ -243,7 +261,8 @@ def test_score_files_have_all_keys_and_count_every_pixel(results, index, name):
     assert set(scores) == SCORE_KEYS
     assert scores["split"] == split and scores["photographs"] == len(rows)
     assert list(scores["iou"]) == list(index.classes)
-    known = sum((read_mask(row.mask) != 255).sum() for row in rows)
+    truths = read_true_masks(results / "true_masks" / split)
+    known = sum((read_mask(truths[row.id]) != 255).sum() for row in rows)
     assert np.array(scores["confusion"]).shape == (4, 5) and np.sum(scores["confusion"]) == known
     assert 0 <= scores["miou"] <= 100 and 0 <= scores["coverage"] <= 1
 

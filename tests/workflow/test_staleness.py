@@ -21,10 +21,22 @@ CONFIG_CHANGES = {
     "segmenter.inference.sizes": ({"segmenter": {"inference": {"sizes": [64, 96]}}}, ["predict_masks"]),
     "features.sizes": ({"features": {"sizes": [64, 96]}}, ["extract_features", "compute_cam"]),
     "dataset.difficult": ({"dataset": {"difficult": False}}, ["build_index"]),
+    "dataset.true_masks": ({"dataset": {"true_masks": []}}, ["collect_true_masks"]),
     "random_seed": ({"random_seed": 1}, ["make_demo"]),
 }
 
-MODULES = ("patterns", "proxy", "crf", "deeplab", "metrics", "subsets", "figures", "index", "training")
+MODULES = (
+    "patterns",
+    "proxy",
+    "crf",
+    "deeplab",
+    "metrics",
+    "subsets",
+    "figures",
+    "index",
+    "training",
+    "true_masks",
+)
 
 
 class Graph:
@@ -59,8 +71,8 @@ def scripts(run) -> dict[str, str]:
     """Each rule's script, as its shell command names it."""
     text = "\n".join(path.read_text() for path in (run.folder / "rules").glob("*.smk"))
     blocks = re.split(r"^rule (\w+):$", text, flags=re.M)[1:]
-    named = zip(blocks[::2], blocks[1::2], strict=True)
-    return {rule: re.search(r"/(\w+)\.py", block)[1] for rule, block in named}
+    named = [(rule, re.search(r"/(\w+)\.py", block)) for rule, block in zip(*[iter(blocks)] * 2, strict=True)]
+    return {rule: found[1] for rule, found in named if found}
 
 
 IMPORTED_MODULES = """
@@ -191,11 +203,18 @@ def test_an_edited_script_re_runs_its_own_stage(run, graph):
         assert run.planned() == graph.from_rules_on(["find_patterns"])
 
 
-def test_a_module_of_another_data_set_concerns_the_index_alone(run, graph, scripts, imported):
+def test_a_module_of_another_data_set_concerns_the_data_stages_alone(run, graph, scripts, imported):
     module = "tagseg.datasets.labels_table"
-    assert set(rules_that_import(module, scripts, imported)) == {"build_index", "segment_photographs"}
+    stages = {"build_index", "collect_true_masks", "check_data"}
+    assert set(rules_that_import(module, scripts, imported)) == {*stages, "segment_photographs"}
     with run.edited("workflow_scripts/tagseg/datasets/labels_table.py"):
-        assert run.planned() == graph.from_rules_on(["build_index"])
+        assert run.planned() == graph.from_rules_on(stages)
+
+
+def test_one_split_less_with_true_masks_leaves_the_scores_of_the_other(run):
+    assert run.planned("all", config={"dataset": {"true_masks": ["val"]}}) == Counter(
+        collect_true_masks=1, score_masks=2, draw_report=1
+    )
 
 
 @contextmanager

@@ -36,3 +36,9 @@ def read_cam(path: str | Path) -> CamMaps:
     for name, number, cam in zip(names, numbers, stack, strict=True):
         maps.setdefault(name, {})[int(number)] = cam
     return maps
+
+
+def share_of_maximum(cam: np.ndarray) -> np.ndarray:
+    """Return a map (h, w) without its negative part and divided by its maximum; 0 where none is positive."""
+    positive = np.maximum(cam, 0)
+    return positive / max(float(positive.max()), 1e-12)

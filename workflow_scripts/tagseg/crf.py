@@ -20,7 +20,9 @@ Result = TypeVar("Result")
 class CrfSettings:
     """Parameters of the two pairwise terms: standard deviations in pixels and in grey values.
 
-    `confidence` is the probability that a hard label is right (proxy masks only).
+    Those in pixels are for a photograph whose longer side has `reference_side` pixels, and grow and shrink
+    with it; None: they hold for any. `confidence` is the probability that a hard label is right (proxy masks
+    only).
     """
 
     iterations: int
@@ -30,6 +32,11 @@ class CrfSettings:
     bilateral_srgb: float
     bilateral_compat: float
     confidence: float = 0.7
+    reference_side: int | None = None
+
+    def scale(self, height: int, width: int) -> float:
+        """Return the factor on the standard deviations in pixels for a photograph of that size."""
+        return max(height, width) / self.reference_side if self.reference_side else 1.0
 
 
 def refine_probabilities(
@@ -43,12 +50,13 @@ def refine_probabilities(
     labels, height, width = probabilities.shape
     if photograph.shape != (height, width, 3) or photograph.dtype != np.uint8:
         raise ValueError(f"photograph {photograph.dtype} {photograph.shape} for {height}x{width} unaries")
+    scale = settings.scale(height, width)
     unary = -np.log(np.clip(probabilities, 1e-5, 1.0)).reshape(labels, -1)
     crf = DenseCRF2D(width, height, labels)
     crf.setUnaryEnergy(np.ascontiguousarray(unary, dtype=np.float32))
-    crf.addPairwiseGaussian(sxy=settings.gaussian_sxy, compat=settings.gaussian_compat)
+    crf.addPairwiseGaussian(sxy=scale * settings.gaussian_sxy, compat=settings.gaussian_compat)
     crf.addPairwiseBilateral(
-        sxy=settings.bilateral_sxy,
+        sxy=scale * settings.bilateral_sxy,
         srgb=settings.bilateral_srgb,
         rgbim=np.require(photograph, np.uint8, ["C", "W"]),
         compat=settings.bilateral_compat,

@@ -65,20 +65,25 @@ class FeatureWriter:
 
 
 @contextlib.contextmanager
-def write_features(path: str | Path, ids: Sequence[str]) -> Iterator[FeatureWriter]:
-    """Yield a writer of the shard `path` for the photographs `ids`; the file appears when all is well."""
+def write_features(path: str | Path, ids: Sequence[str], node: str = "") -> Iterator[FeatureWriter]:
+    """Yield a writer of the shard `path` for the photographs `ids`; the file appears when all is well.
+
+    `node` says of which node of the backbone the features are.
+    """
     with atomic_file(path) as aside, h5py.File(aside, "w") as file:
+        file.attrs["node"] = node
         yield FeatureWriter(file, ids)
 
 
 class FeatureShard:
-    """A shard, open for reading: its `ids`, its `views`, and the maps of a photograph."""
+    """A shard, open for reading: its `node`, its `ids`, its `views`, and the maps of a photograph."""
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         try:
             self._file = h5py.File(self.path, "r", locking=False)
             self.ids = tuple(self._file["ids"].asstr()[:])
+            self.node = str(self._file.attrs["node"])
         except (OSError, KeyError, TypeError, AttributeError) as error:
             raise TagsegError(f"{path}: not a feature shard ({error}); delete it and run again") from None
         self.views = tuple(sorted(name for name in self._file if name != "ids"))
@@ -112,4 +117,8 @@ class FeatureShard:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file; nothing can be read afterwards."""
         self._file.close()

@@ -17,6 +17,7 @@ from matplotlib.ticker import MaxNLocator
 
 from tagseg.files import atomic_file
 from tagseg.images import VOID, overlay, resize_mask, resize_photograph, voc_palette
+from tagseg.layer_choice import Candidate, needed_correlation
 
 OKABE_ITO = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000")
 BLUE, ORANGE = OKABE_ITO[:2]
@@ -302,6 +303,24 @@ def seed_comparison(rows: Sequence[tuple[str, float | None, float | None]]) -> F
     axes.set_yticks(places, [_cut(row[0], 28) for row in rows], parse_math=False)
     _finish_bars(axes, "mIoU on train (%)", len(rows))
     axes.legend(fontsize=SMALL, frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
+    return figure
+
+
+def layer_choice(candidates: Sequence[Candidate], chosen: Candidate) -> Figure:
+    """Return a plot of the candidates for `layer: auto`: mask correlation against colour coefficient."""
+    figure = Figure(figsize=(7, 4.2), layout="constrained")
+    axes = figure.subplots()
+    for one in candidates:
+        colour, marker = (ORANGE, "D") if one is chosen else (BLUE, "o")
+        place = (one.mask_correlation, one.colour_coefficient)
+        axes.plot(*place, color=colour, marker=marker, markersize=8, linestyle="")
+        text = f"{one.layer} (chosen)" if one is chosen else one.layer
+        axes.annotate(
+            text, place, (0, 9), textcoords="offset points", ha="center", fontsize=SMALL, parse_math=False
+        )
+    axes.axvline(needed_correlation(candidates), color=GREY, linestyle=":")
+    axes.margins(0.15)
+    _label(axes, "correlation of the masks with the CAM (dotted: needed)", "colour coefficient of the masks")
     return figure
 
 

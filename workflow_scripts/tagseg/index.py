@@ -14,7 +14,7 @@ BACKGROUND = "background"
 SEPARATOR = ";"
 MAX_CLASSES = 255  # labels are uint8 and 255 is void
 
-_COLUMNS = ("id", "path", "width", "height", "split", "tags", "mask")
+_COLUMNS = ("id", "path", "width", "height", "split", "tags")
 
 
 @dataclass(frozen=True)
@@ -22,8 +22,8 @@ class Photograph:
     """One row: where a photograph lies, its size in pixels after EXIF rotation, and what is on it.
 
     `id` is unique in the index and safe as a relative file name without suffix (it may hold "/").
-    `tags` are class names in the order of the class list, without background; `mask` is the file of
-    its true labels, or None.
+    `tags` are class names in the order of the class list, without background. Where its true labels
+    are is no part of it: what learns from the index cannot even see them (see `tagseg.true_masks`).
     """
 
     id: str
@@ -32,7 +32,6 @@ class Photograph:
     height: int
     split: str
     tags: tuple[str, ...]
-    mask: str | None = None
 
 
 @dataclass(frozen=True)
@@ -85,33 +84,38 @@ def write_index(folder: str | Path, index: Index) -> None:
         writer.writerow(_COLUMNS)
         for row in sorted(index.photographs, key=lambda photograph: photograph.id):
             tags = SEPARATOR.join(row.tags)
-            size = (row.width, row.height)
-            writer.writerow((row.id, row.path, *size, row.split, tags, row.mask or ""))
+            writer.writerow((row.id, row.path, row.width, row.height, row.split, tags))
 
 
 def read_index(folder: str | Path) -> Index:
     """Read what `write_index` wrote. Raises TagsegError where a file is missing or malformed."""
     folder = Path(folder)
-    classes = tuple(row["name"] for row in _read_rows(folder / "classes.csv", ("number", "name")))
-    rows = _read_rows(folder / "index.csv", _COLUMNS)
+    classes = tuple(row["name"] for row in read_rows(folder / "classes.csv", ("number", "name")))
+    rows = read_rows(folder / "index.csv", _COLUMNS)
     try:
         return Index(classes, tuple(_photograph(row) for row in rows))
     except (TypeError, ValueError) as error:
-        raise TagsegError(f"{folder / 'index.csv'}: malformed row ({error}); build the index again") from None
+        raise TagsegError(
+            f"{folder / 'index.csv'}: malformed row ({error}); run the stage `build_index` again"
+        ) from None
 
 
-def _read_rows(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
+def read_rows(path: Path, columns: Sequence[str], stage: str = "build_index") -> list[dict[str, str]]:
+    """Return the rows of a table that a stage wrote.
+
+    Raises TagsegError where it is missing, no table in UTF-8, or lacks one of the columns.
+    """
     try:
         with open(path, newline="", encoding="utf-8") as stream:
             reader = csv.DictReader(stream)
             missing = set(columns) - set(reader.fieldnames or ())
             if missing:
-                raise TagsegError(f"{path}: no column {sorted(missing)[0]!r}; build the index again")
+                raise TagsegError(f"{path}: no column {sorted(missing)[0]!r}; run the stage `{stage}` again")
             return list(reader)
     except FileNotFoundError:
-        raise TagsegError(f"{path}: no such file; run the stage `build_index` first") from None
+        raise TagsegError(f"{path}: no such file; run the stage `{stage}` first") from None
     except (ValueError, csv.Error) as error:
-        raise TagsegError(f"{path}: not a table in UTF-8 ({error}); build the index again") from None
+        raise TagsegError(f"{path}: not a table in UTF-8 ({error}); run the stage `{stage}` again") from None
 
 
 def _photograph(row: dict[str, str]) -> Photograph:
@@ -119,4 +123,4 @@ def _photograph(row: dict[str, str]) -> Photograph:
         raise ValueError(f"{row['id']} has cells too many or too few")
     tags = tuple(row["tags"].split(SEPARATOR)) if row["tags"] else ()
     size = (int(row["width"]), int(row["height"]))
-    return Photograph(row["id"], row["path"], *size, row["split"], tags, row["mask"] or None)
+    return Photograph(row["id"], row["path"], *size, row["split"], tags)

@@ -9,6 +9,9 @@ CAM_SEED = "cam"
 TRUE_SEED = "truth"
 """Seed of proxy masks: the true masks, for the upper bound."""
 
+AUTO = "auto"
+"""In place of a node: the one that `choose_layer` chooses among the nodes of the ablation."""
+
 
 def canonical_node(name: str) -> str:
     """Return the node's name as the network has it: `C41` -> `layer4.0`, any other unchanged."""

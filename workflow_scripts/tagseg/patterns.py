@@ -14,21 +14,12 @@ import numpy as np
 from scipy.linalg.blas import dsyrk
 from scipy.sparse.linalg import eigsh
 
-from tagseg.cam_shards import CamMaps
 from tagseg.errors import TagsegError
 from tagseg.features import FeatureShard
 from tagseg.files import atomic_folder, read_json, write_json
-from tagseg.images import resize_map
 
 COMPONENTS = 50
 """Explained variance is kept of so many components (the paper's Figure 3)."""
-
-WEAK_CORRELATION = 0.1
-"""Below it, the sign of a pattern that the CAM gives is little better than luck: a warning is due."""
-
-
-ROUNDING = 1e-12
-"""Below this share of n * sum(x^2), what float64 sums give as a variance is rounding."""
 
 
 class Moments:
@@ -121,8 +112,10 @@ class ClassPattern:
     """A class's pattern and the mean it is centred on: the q_c of Eq. 3 is (t - mean) . eigenvector.
 
     `eigenvector` and `mean` are float64 (d,), the former of length 1; `explained_variance` float64
-    (<= 50,) are shares of the whole variance, in descending order; `cam_correlation` is the Pearson
-    correlation of q_c with the CAM over the subset (nan until `orient` was called); `positions` is K.
+    (<= 50,) are shares of the whole variance, in descending order; `positions` is K; `deviation` is q_c's
+    standard deviation over the subset, the root of the largest eigenvalue. What `agreement` adds: the Pearson
+    correlation of q_c with the CAM (`cam_correlation`), the `boundary` above which q_c says object, and the
+    correlation of that mask with the CAM's share of its maximum (`mask_correlation`).
     """
 
     eigenvector: np.ndarray
@@ -130,6 +123,9 @@ class ClassPattern:
     explained_variance: np.ndarray
     positions: int
     cam_correlation: float = float("nan")
+    deviation: float = float("nan")
+    boundary: float = 0.0
+    mask_correlation: float = float("nan")
 
     def project(self, maps: np.ndarray) -> np.ndarray:
         """Return q_c (Eq. 3), float32 (h, w), of the features (d, h, w)."""
@@ -154,104 +150,50 @@ def leading_pattern(moments: Moments) -> ClassPattern:
     order = np.argsort(values)[::-1]
     leading = vectors[:, order[0]]
     shares = np.clip(values[order], 0, None) / trace
-    return ClassPattern(leading / np.linalg.norm(leading), moments.mean(), shares, moments.count)
+    return ClassPattern(
+        leading / np.linalg.norm(leading),
+        moments.mean(),
+        shares,
+        moments.count,
+        deviation=float(np.sqrt(values[order[0]])),
+    )
 
 
 def _start_vector(dimension: int) -> np.ndarray:
     return np.random.default_rng(0).standard_normal(dimension)
 
 
-class Correlation:
-    """Pearson correlation of two streams of numbers, added up in float64."""
+def write_patterns(folder: str | Path, patterns: Mapping[str, ClassPattern], node: str) -> None:
+    """Write `{class}/eigenvector.npy`, `mean.npy`, `explained_variance.npy` and a summary, all or none.
 
-    def __init__(self) -> None:
-        self._sums = np.zeros(6)
-
-    def add(self, first: np.ndarray, second: np.ndarray) -> None:
-        """Add two arrays of one shape."""
-        a, b = first.astype(np.float64).ravel(), second.astype(np.float64).ravel()
-        self._sums += (a.size, a.sum(), b.sum(), a @ a, b @ b, a @ b)
-
-    def value(self) -> float:
-        """Return the correlation in [-1, 1]; 0 where one of the streams does not vary."""
-        n, a, b, aa, bb, ab = self._sums
-        first, second = n * aa - a * a, n * bb - b * b
-        # What rounding leaves of a constant stream is not a variance.
-        if not (first > ROUNDING * n * aa and second > ROUNDING * n * bb):
-            return 0.0
-        return float(np.clip((n * ab - a * b) / np.sqrt(first * second), -1, 1))
-
-
-def orient_patterns(
-    patterns: Mapping[str, ClassPattern],
-    numbers: Mapping[str, int],
-    shards: Sequence[FeatureShard],
-    subsets: Mapping[str, Sequence[str]],
-    cams: CamMaps,
-) -> dict[str, ClassPattern]:
-    """Turn each pattern so that its projection correlates positively with the CAM of its class.
-
-    PCA leaves the sign open; the classifier's own activation decides it, over the whole subset.
-    `numbers` gives a class's number in `cams`. Raises TagsegError where a CAM is missing.
+    `node` is the layer whose features the patterns belong to.
     """
-    members = {tag: frozenset(ids) for tag, ids in subsets.items()}
-    correlations = {tag: Correlation() for tag in patterns}
-    for shard in shards:
-        for position, name in enumerate(shard.ids):
-            tags = [tag for tag in patterns if name in members[tag]]
-            maps = shard.maps(position).values() if tags else ()
-            for tag in tags:
-                cam = _cam_of(cams, name, numbers[tag])
-                for one in maps:
-                    q = patterns[tag].project(one)
-                    correlations[tag].add(q, resize_map(cam, *q.shape))
-    return {tag: _oriented(pattern, correlations[tag].value()) for tag, pattern in patterns.items()}
-
-
-def _cam_of(cams: CamMaps, name: str, number: int) -> np.ndarray:
-    try:
-        return cams[name][number]
-    except KeyError:
-        raise TagsegError(f"{name}: no CAM of class {number}; delete the CAM shards and run again") from None
-
-
-def _oriented(pattern: ClassPattern, correlation: float) -> ClassPattern:
-    sign = -1.0 if correlation < 0 else 1.0
-    return ClassPattern(
-        sign * pattern.eigenvector,
-        pattern.mean,
-        pattern.explained_variance,
-        pattern.positions,
-        abs(correlation),
-    )
-
-
-def write_patterns(folder: str | Path, patterns: Mapping[str, ClassPattern]) -> None:
-    """Write `{class}/eigenvector.npy`, `mean.npy`, `explained_variance.npy` and a summary, all or none."""
     with atomic_folder(folder) as aside:
         for tag, pattern in patterns.items():
             (aside / tag).mkdir()
             for name in _ARRAYS:
                 np.save(aside / tag / f"{name}.npy", getattr(pattern, name), allow_pickle=False)
-        write_json(aside / "patterns.json", {tag: _summary(one) for tag, one in patterns.items()})
+        classes = {tag: _summary(one) for tag, one in patterns.items()}
+        write_json(aside / SUMMARY, {"node": node, "classes": classes})
 
 
+SUMMARY = "patterns.json"
 _ARRAYS = ("eigenvector", "mean", "explained_variance")
+_NUMBERS = ("positions", "cam_correlation", "deviation", "boundary", "mask_correlation")
 
 
 def _summary(pattern: ClassPattern) -> dict:
-    return {
-        "cam_correlation": pattern.cam_correlation,
-        "explained_variance": float(pattern.explained_variance[0]),
-        "positions": pattern.positions,
-    }
+    numbers = {name: getattr(pattern, name) for name in _NUMBERS}
+    return {**numbers, "explained_variance": float(pattern.explained_variance[0])}
 
 
-def read_patterns(folder: str | Path) -> dict[str, ClassPattern]:
-    """Read what `write_patterns` wrote. Raises TagsegError where a file is missing or malformed."""
-    path = Path(folder) / "patterns.json"
+def read_patterns(folder: str | Path) -> tuple[dict[str, ClassPattern], str]:
+    """Read what `write_patterns` wrote: patterns and node. Raises TagsegError: file missing or malformed."""
+    path = Path(folder) / SUMMARY
+    content = read_json(path)
     try:
-        return {tag: _read_pattern(path.parent / tag, one) for tag, one in read_json(path).items()}
+        classes = content["classes"].items()
+        return {tag: _read_pattern(path.parent / tag, one) for tag, one in classes}, str(content["node"])
     except (KeyError, TypeError, AttributeError):
         raise TagsegError(f"{path}: not a summary of patterns; delete {folder} and run again") from None
 
@@ -260,7 +202,7 @@ def _read_pattern(folder: Path, summary: Mapping) -> ClassPattern:
     arrays = {name: _load(folder / f"{name}.npy") for name in _ARRAYS}
     if not arrays["eigenvector"].shape == arrays["mean"].shape == (arrays["mean"].size,):
         raise TagsegError(f"{folder}: eigenvector and mean differ in size; delete it and run again")
-    return ClassPattern(**arrays, positions=summary["positions"], cam_correlation=summary["cam_correlation"])
+    return ClassPattern(**arrays, **{name: summary[name] for name in _NUMBERS})
 
 
 def _load(path: Path) -> np.ndarray:

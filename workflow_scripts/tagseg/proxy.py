@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
+from tagseg.cam_shards import share_of_maximum
 from tagseg.images import VOID, resize_map
 from tagseg.patterns import ClassPattern
 
@@ -27,13 +28,13 @@ def algorithm_1(projections: Mapping[int, np.ndarray]) -> np.ndarray:
 
 
 def project_views(pattern: ClassPattern, maps: Iterable[np.ndarray], height: int, width: int) -> np.ndarray:
-    """Return q_c at the photograph's size, float32 (height, width), averaged over views.
+    """Return q_c less the pattern's boundary, float32 (height, width), averaged over views.
 
-    `maps` are a photograph's features (d, h, w), one a view. Each projection is enlarged bilinearly
-    before anything is thresholded: what is thresholded first has the blocks of the feature map.
+    `height` and `width` are the photograph's; `maps` its features (d, h, w), one a view. Each projection is
+    enlarged bilinearly before anything is thresholded: what is thresholded first has the blocks of the map.
     """
     enlarged = [resize_map(pattern.project(one), height, width) for one in maps]
-    return np.mean(enlarged, axis=0, dtype=np.float32)
+    return np.mean(enlarged, axis=0, dtype=np.float32) - np.float32(pattern.boundary)
 
 
 def pattern_seed(
@@ -59,11 +60,6 @@ def cam_seed(
     where none exceeds `background_threshold`, a share of the maximum (Zhou et al. 2016 take 0.2).
     """
     numbers = np.array(list(cams), np.uint8)
-    scores = np.stack([_share_of_maximum(resize_map(cam, height, width)) for cam in cams.values()])
+    scores = np.stack([share_of_maximum(resize_map(cam, height, width)) for cam in cams.values()])
     labels = numbers[scores.argmax(axis=0)]
     return np.where(scores.max(axis=0) > background_threshold, labels, BACKGROUND_LABEL).astype(np.uint8)
-
-
-def _share_of_maximum(cam: np.ndarray) -> np.ndarray:
-    positive = np.maximum(cam, 0)
-    return positive / max(float(positive.max()), 1e-12)

@@ -1,16 +1,33 @@
-"""What the adapters share: the class list, the size of a mask, and the text of a user's file."""
+"""What the adapters share: class list, lists of ids, a mask's size, a user's text, problems collected."""
 
 import struct
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from tagseg.datasets.problems import Problem
 from tagseg.errors import TagsegError
 from tagseg.index import BACKGROUND, check_class_names
 
 CLASS_LIST = "classes.txt"
 MASK_FOLDER = "SegmentationClass"
 
+MAX_ID_BYTES = 200
+"""What a file system takes as a name, less room for suffixes."""
+
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
+
+@contextmanager
+def collected(problems: list[Problem], place: str | Path) -> Iterator[None]:
+    """Add the TagsegError of a block about one file to `problems`, so that the next file has its turn.
+
+    What the message says before its text, the file's name, becomes the problem's place.
+    """
+    try:
+        yield
+    except TagsegError as error:
+        problems.append(Problem(str(place), 0, str(error).removeprefix(f"{place}: ")))
 
 
 def read_text(path: Path, remedy: str) -> str:
@@ -26,6 +43,32 @@ def read_text(path: Path, remedy: str) -> str:
         raise TagsegError(f"{path}: not UTF-8; save it again with that encoding") from None
     except OSError as error:
         raise TagsegError(f"{path}: cannot be read ({error.strerror}); {remedy}") from None
+
+
+def read_ids(path: Path, remedy: str, problems: list[Problem]) -> dict[str, int]:
+    """Return the ids of a list, one a line, with their line numbers; empty lines are left out.
+
+    Lines that are no file names and ids listed before go to `problems`. Raises TagsegError where the
+    list cannot be read, with `remedy` where it is missing.
+    """
+    ids: dict[str, int] = {}
+    for line, text in enumerate(read_text(path, remedy).splitlines(), start=1):
+        name = text.strip()
+        wrong = _wrong_id(name, ids) if name else ""
+        if wrong:
+            problems.append(Problem(str(path), line, wrong))
+        elif name:
+            ids[name] = line
+    return ids
+
+
+def _wrong_id(name: str, earlier: dict[str, int]) -> str:
+    """Return what is wrong with an id that follows the `earlier` ones, or "" for nothing."""
+    if ".." in name or any(sign in name for sign in "/\\\0") or len(name.encode()) > MAX_ID_BYTES:
+        return f"{name[:80]!r} is not an id; write the photograph's file name without folder and suffix"
+    if name in earlier:
+        return f"{name!r} is already in line {earlier[name]}; an id may be listed once: remove one"
+    return ""
 
 
 def read_class_list(folder: Path) -> tuple[str, ...] | None:
@@ -55,8 +98,11 @@ def check_mask_size(mask: Path, width: int, height: int) -> None:
 
     Reads the PNG's header only; the labels are checked where they are used.
     """
-    with open(mask, "rb") as stream:
-        header = stream.read(24)
+    try:
+        with open(mask, "rb") as stream:
+            header = stream.read(24)
+    except OSError as error:
+        raise TagsegError(f"{mask}: cannot be read ({error.strerror}); replace or remove it") from None
     if len(header) < 24 or not header.startswith(_PNG_SIGNATURE):
         raise TagsegError(f"{mask}: not a PNG, as masks have to be; save it as one or remove it")
     size = struct.unpack(">II", header[16:24])

@@ -1,100 +1,143 @@
-"""Anyone's photographs: a folder of images and a table `labels.csv` of what is on them.
+"""Anyone's photographs: a folder of images, and a table of labels or one folder a class.
 
     image,labels,split
     holiday/beach 1.jpg,dog;person,train
 
-The column `split` and its cells are optional. All problems of a folder are told at once.
+The table is labels.csv, labels.tsv (tabs) or labels.jsonl, one object a line:
+
+    {"image": "holiday/beach 1.jpg", "labels": ["dog", "person"], "split": "train"}
+
+Its column `split` and the cells of it are optional. All problems of a folder are told at once.
 """
 
 import os
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
+from tagseg.datasets.class_folders import read_class_folders
 from tagseg.datasets.common import (
+    CLASS_LIST,
     MASK_FOLDER,
     check_mask_size,
     in_class_order,
     read_class_list,
 )
-from tagseg.datasets.labels_table import Problem, Row, check_tags, choose_splits, read_rows
+from tagseg.datasets.image_files import check_folder, choose_ids, find_images, leads_out, read_size, shown
+from tagseg.datasets.labels_table import Row, check_tags, read_rows
+from tagseg.datasets.problems import DatasetProblems, Problem
+from tagseg.datasets.splits import choose_splits
+from tagseg.datasets.table_formats import TABLE_REMEDY
 from tagseg.errors import TagsegError
-from tagseg.images import PHOTOGRAPH_SUFFIXES, read_photograph
+from tagseg.images import PHOTOGRAPH_SUFFIXES
 from tagseg.index import BACKGROUND, Index, Photograph, check_class_names
 
-MAX_PROBLEMS_TOLD = 50
+TABLES = ("labels.csv", "labels.tsv", "labels.jsonl")
+FOLDERS = "folders"
 
-_LIST_REMEDY = "add it to classes.txt or mend the row"
+_LIST_REMEDY = f"add it to {CLASS_LIST} or mend the row"
+
+Progress = Callable[[Sequence, str], Iterable]
+"""Yields the items, given them and what they are, and shows how far it is (commandline.progress)."""
 
 
-def index_photos(folder: Path, *, random_seed: int, val_share: float, labels: Path | None = None) -> Index:
-    """Index a folder of photographs by its labels.csv, or by the table `labels`.
+def index_photos(
+    root: Path,
+    *,
+    random_seed: int,
+    val_share: float,
+    labels: str | None = None,
+    progress: Progress | None = None,
+) -> Index:
+    """Index a folder of photographs by its table of labels or by its folders.
 
-    The classes are those of classes.txt, else the sorted names of the table. Photographs without a
-    split are dealt to train and val, about `val_share` (0 <= share < 1) of each class to val.
-    Masks, for scoring only, are SegmentationClass/<id>.png or SegmentationClass/<file name>.png.
-    Every photograph is read once, so that damage shows now and not after hours of training.
-    Raises TagsegError with all problems, each with its line number and the remedy.
+    `labels` is the path of a table below `root` (.csv, .tsv, .jsonl, .ndjson), "folders" for one folder
+    a class (see `read_class_folders`), or None for what is there: one of TABLES, else folders. The
+    classes are those of classes.txt, else the sorted names of the labels. Photographs without a split
+    are dealt to train and val, about `val_share` (0 <= share < 1) of each class to val. Every
+    photograph is read once, so that damage shows now and not after hours of training. Raises
+    DatasetProblems with all problems of all photographs, each with its line number or file and the
+    remedy; TagsegError where there is nothing to go by.
     """
-    folder = Path(folder)
-    table = Path(labels) if labels else folder / "labels.csv"
-    _check_folder(folder)
+    root = Path(root)
+    check_folder(root)
     if not 0 <= val_share < 1:
         raise TagsegError(f"val_share: {val_share} is not within 0 (all train) and 1, 1 excluded")
-    listed = read_class_list(folder)
-    rows, problems = read_rows(table)
-    names = listed or tuple(sorted({tag for row in rows for tag in row.tags}))
-    problems += check_tags(rows, names, _LIST_REMEDY)
-    if listed is None and (names or not problems):
-        problems += _problems_of_names(names, table)
+    rows, problems = _read_labels(root, labels)
+    names, unfit = _class_names(root, rows, bool(problems))
     splits = choose_splits(rows, random_seed, val_share)
-    photographs, more = _photographs(folder, rows, names, splits)
-    _tell(table, problems + more)
+    photographs, unreadable = _photographs(root, rows, names, splits, progress)
+    _raise_any(root, [*problems, *unfit, *unreadable])
     return Index((BACKGROUND, *names), photographs)
 
 
-def _check_folder(folder: Path) -> None:
-    if not folder.is_dir():
-        raise TagsegError(f"{folder}: no such folder; name the one that holds your photographs")
-
-
-def _problems_of_names(names: Sequence[str], table: Path) -> list[Problem]:
+def _read_labels(root: Path, labels: str | None) -> tuple[list[Row], list[Problem]]:
+    """Return the photographs and tags that the table or the folders name, and what is wrong with them."""
+    if labels is not None:
+        return read_class_folders(root) if labels == FOLDERS else read_rows(root, str(labels))
+    tables = [name for name in TABLES if os.path.lexists(root / name)]
+    if len(tables) > 1:
+        raise TagsegError(f"{root}: {' and '.join(tables)} are there; name one of them in dataset.labels")
+    if tables:
+        return read_rows(root, tables[0])
     try:
-        check_class_names(names, table.name)
+        return read_class_folders(root)
+    except TagsegError:
+        raise TagsegError(
+            f"{root / TABLES[0]}: no such file; {TABLE_REMEDY}, or put the images into one folder a class"
+        ) from None
+
+
+def _class_names(root: Path, rows: Sequence[Row], told: bool) -> tuple[tuple[str, ...], list[Problem]]:
+    """Return the class list and the problems of it and of the tags; `told` of others already."""
+    found = tuple(sorted({tag for row in rows for tag in row.tags}))
+    try:
+        listed = read_class_list(root)
     except TagsegError as error:
-        return [(0, str(error))]
-    return []
+        return found, [Problem(CLASS_LIST, 0, str(error).removeprefix(f"{root / CLASS_LIST}: "))]
+    if listed is not None:
+        return listed, check_tags(rows, listed, _LIST_REMEDY)
+    return found, [] if told and not found else _problems_of_names(found, rows)
 
 
-def _tell(table: Path, problems: list[Problem]) -> None:
-    """Raise TagsegError with the problems, (line number or 0, text), in the order of the table."""
-    if not problems:
-        return
-    lines = [f"line {line}: {text}" if line else text for line, text in sorted(problems)]
-    untold = len(lines) - MAX_PROBLEMS_TOLD
-    rest = [f"and {untold} more problems"] if untold > 0 else []
-    count = "1 problem" if len(lines) == 1 else f"{len(lines)} problems"
-    told = "\n".join(f"  {line}" for line in lines[:MAX_PROBLEMS_TOLD] + rest)
-    raise TagsegError(f"{table}: {count}\n{told}")
+def _problems_of_names(names: Sequence[str], rows: Sequence[Row]) -> list[Problem]:
+    """Return a problem for each name that cannot be a class, at the first photograph that has it."""
+    first = {tag: row for row in reversed(rows) for tag in row.tags}
+    texts = {name: _wrong_names([name]) for name in names}
+    problems = [first[name].problem(text) for name, text in texts.items() if text]
+    text = "" if problems else _wrong_names(names)
+    return [*problems, Problem("", 0, text)] if text else problems
+
+
+def _wrong_names(names: Sequence[str]) -> str:
+    """Return why the names cannot be those of classes, or "" for nothing."""
+    try:
+        check_class_names(names, "labels")
+    except TagsegError as error:
+        return str(error).removeprefix("labels: ")
+    return ""
+
+
+def _raise_any(root: Path, problems: Sequence[Problem]) -> None:
+    if problems:
+        raise DatasetProblems(root, problems)
 
 
 def _photographs(
-    folder: Path, rows: Sequence[Row], names: Sequence[str], splits: Sequence[str]
+    root: Path, rows: Sequence[Row], names: Sequence[str], splits: Sequence[str], progress: Progress | None
 ) -> tuple[tuple[Photograph, ...], list[Problem]]:
     """Return the photographs of the rows, sorted by id, and the problems of their files."""
     ids = choose_ids([row.image for row in rows])
-    masks = _Masks.of(folder, list(ids))
+    pairs = list(zip(rows, splits, strict=True))
     photographs, problems = [], []
-    for row, split in zip(rows, splits, strict=True):
+    for row, split in progress(pairs, "photographs") if progress else pairs:
         try:
-            size = _read_size(folder, row.image)
-            mask = masks.find(ids[row.image], row.image.stem, size)
+            size = read_size(root, row.image)
         except TagsegError as error:
-            problems.append((row.line, str(error)))
+            problems.append(row.problem(str(error)))
             continue
-        path, tags = str(folder / row.image), in_class_order(row.tags, names)
-        photographs.append(Photograph(ids[row.image], path, *size, split, tags, mask))
+        path, tags = str(root / row.image), in_class_order(row.tags, names)
+        photographs.append(Photograph(ids[row.image], path, *size, split, tags))
     return _sorted(photographs), problems
 
 
@@ -102,134 +145,83 @@ def _sorted(photographs: Sequence[Photograph]) -> tuple[Photograph, ...]:
     return tuple(sorted(photographs, key=lambda photograph: photograph.id))
 
 
-def choose_ids(images: Sequence[PurePosixPath]) -> dict[PurePosixPath, str]:
-    """Return each image's id: its path without suffix; with it where two ids would be the same."""
-    counts = Counter(str(image.with_suffix("")) for image in images)
-    whole = {str(image) for image in images}
-    short = {image: str(image.with_suffix("")) for image in images}
-    return {image: str(image) if counts[name] > 1 or name in whole else name for image, name in short.items()}
+# True masks, for scoring alone -------------------------------------------------------------------
 
 
-def _read_size(folder: Path, image: PurePosixPath) -> tuple[int, int]:
-    """Return (width, height), all pixels read. Raises TagsegError where that fails or is unsafe."""
-    if image.parts[0] == MASK_FOLDER:
-        raise TagsegError(f"{image}: the folder {MASK_FOLDER} holds masks; remove the row")
-    path = folder / image
-    _check_name(image)
-    _check_inside(folder, path)
-    height, width = read_photograph(path).shape[:2]
-    return width, height
+def photos_true_masks(root: Path, index: Index, split: str, folder: Path) -> dict[str, str]:
+    """Return the true mask of each photograph of a split that has one, by id.
+
+    It is SegmentationClass/<id>.png, or SegmentationClass/<file name without suffix>.png where no other
+    photograph of the whole index has that name. They are PNGs already: nothing is written to `folder`.
+    Raises DatasetProblems with all masks that are not PNGs of their photograph's size.
+    """
+    root = Path(root)
+    stems = _unique_stems(index)
+    masks, problems = {}, []
+    for row in index.of_split(split):
+        for name in dict.fromkeys((row.id, stems.get(row.id, row.id))):
+            mask = PurePosixPath(MASK_FOLDER, f"{name}.png")
+            if os.path.lexists(root / mask):
+                masks[row.id] = str(root / mask)
+                problems += _problems_of_mask(root, mask, row)
+                break
+    _raise_any(root, problems)
+    return masks
 
 
-def _check_name(image: PurePosixPath) -> None:
-    """Raise TagsegError where the name on disk is not UTF-8: no table could hold it."""
+def _unique_stems(index: Index) -> dict[str, str]:
+    """Return the file name without folder and suffix, by id, where it can only mean that photograph."""
+    stems = {row.id: PurePosixPath(row.path).stem for row in index.photographs}
+    counts = Counter(stems.values())
+    return {name: stem for name, stem in stems.items() if counts[stem] == 1 and stem not in stems}
+
+
+def _problems_of_mask(root: Path, mask: PurePosixPath, row: Photograph) -> list[Problem]:
+    """Return what is wrong with a mask: a link out of the folder, no PNG, another size."""
+    path = root / mask
+    text = leads_out(root, mask)
+    if not text and not os.path.isfile(path):
+        text = "not a file that can be read; replace or remove it"
     try:
-        str(image).encode()
-    except UnicodeEncodeError:
-        raise TagsegError(f"{ascii(str(image))}: a file name that is not UTF-8; rename it") from None
+        if not text:
+            check_mask_size(path, row.width, row.height)
+    except TagsegError as error:
+        text = str(error).removeprefix(f"{path}: ")
+    return [Problem(shown(mask), 0, text)] if text else []
 
 
-def _check_inside(folder: Path, path: Path) -> None:
-    """Raise TagsegError where symbolic links lead from `path` out of the folder."""
-    real = Path(os.path.realpath(path))
-    if not real.is_relative_to(os.path.realpath(folder)):
-        raise TagsegError(f"{path}: a link to {real}, outside the folder; copy the file into it")
+# Photographs without labels ----------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class _Masks:
-    """Where masks may lie: their folder, and the stems that only one photograph has."""
-
-    folder: Path
-    unique_stems: frozenset[str]
-
-    @classmethod
-    def of(cls, folder: Path, images: Sequence[PurePosixPath]) -> "_Masks":
-        counts = Counter(image.stem for image in images)
-        unique = frozenset(stem for stem, count in counts.items() if count == 1)
-        return cls(folder / MASK_FOLDER, unique)
-
-    def find(self, name: str, stem: str, size: tuple[int, int]) -> str | None:
-        """Return the mask of an id, if any. Raises TagsegError where its size (w, h) differs."""
-        candidates = [name, stem] if stem in self.unique_stems else [name]
-        for candidate in candidates:
-            path = self.folder / f"{candidate}.png"
-            if path.is_file():
-                check_mask_size(path, *size)
-                return str(path)
-        return None
-
-
-def list_photographs(folder: Path) -> tuple[Photograph, ...]:
+def list_photographs(root: Path) -> tuple[Photograph, ...]:
     """Return all images below a folder, sorted by id, without tags, in the split "test".
 
-    Hidden files and the folder SegmentationClass are left out. Raises TagsegError with all images
+    Hidden files and the folder SegmentationClass are left out. Raises DatasetProblems with all images
     that cannot be read and all links that lead out of the folder.
     """
-    photographs, problems = _read_folder(Path(folder))
-    _tell(Path(folder), [(0, text) for text in problems])
+    photographs, problems = _read_folder(Path(root))
+    _raise_any(root, problems)
     return photographs
 
 
-def index_unlabelled(folder: Path, classes: Sequence[str]) -> tuple[Index, list[str]]:
+def index_unlabelled(root: Path, classes: Sequence[str]) -> tuple[Index, list[str]]:
     """Index new photographs for a network of `classes` (background first).
 
     Returns the index and a message for each image that was left out, since it cannot be read or is
     a link out of the folder. Raises TagsegError where no image remains.
     """
-    photographs, problems = _read_folder(Path(folder))
+    photographs, problems = _read_folder(Path(root))
+    messages = [str(problem) for problem in sorted(problems)]
     if not photographs:
-        reason = "; ".join(problems[:3]) or f"put images there ({_suffixes()})"
-        raise TagsegError(f"{folder}: no photograph that can be read: {reason}")
-    return Index(tuple(classes), photographs), problems
+        reason = "; ".join(messages[:3]) or f"put images there ({', '.join(sorted(PHOTOGRAPH_SUFFIXES))})"
+        raise TagsegError(f"{root}: no photograph that can be read: {reason}")
+    return Index(tuple(classes), photographs), messages
 
 
-def _suffixes() -> str:
-    return ", ".join(sorted(PHOTOGRAPH_SUFFIXES))
-
-
-def _read_folder(folder: Path) -> tuple[tuple[Photograph, ...], list[str]]:
+def _read_folder(root: Path) -> tuple[tuple[Photograph, ...], list[Problem]]:
     """Return the photographs below a folder, sorted by id, and what is wrong with the others."""
-    _check_folder(folder)
-    images, problems = _find_images(folder)
-    photographs = []
-    for image, name in choose_ids(images).items():
-        try:
-            size = _read_size(folder, image)
-        except TagsegError as error:
-            problems.append(str(error))
-            continue
-        photographs.append(Photograph(name, str(folder / image), *size, "test", ()))
-    return _sorted(photographs), sorted(problems)
-
-
-def _find_images(folder: Path) -> tuple[list[PurePosixPath], list[str]]:
-    """Return the relative paths of all images below a folder, and the folders left unread."""
-    images: list[PurePosixPath] = []
-    problems: list[str] = []
-    walk = os.walk(folder, onerror=lambda error: problems.append(str(error)))
-    for place, folders, files in walk:
-        relative = PurePosixPath(Path(place).relative_to(folder).as_posix())
-        skipped = {MASK_FOLDER} if Path(place) == folder else set()
-        folders[:] = [name for name in folders if not name.startswith(".") and name not in skipped]
-        problems += _linked_out(folder, [Path(place) / name for name in folders])
-        images += [relative / name for name in files if _is_image_name(name)]
-    return sorted(images), problems
-
-
-def _is_image_name(name: str) -> bool:
-    return not name.startswith(".") and Path(name).suffix.lower() in PHOTOGRAPH_SUFFIXES
-
-
-def _linked_out(folder: Path, places: Sequence[Path]) -> list[str]:
-    """Return a problem for each link to a folder outside; the walk enters no linked folder.
-
-    A link to a folder inside is no problem: the walk meets that folder at its own place.
-    """
-    problems = []
-    for place in places:
-        try:
-            _check_inside(folder, place)
-        except TagsegError as error:
-            problems.append(str(error))
-    return problems
+    check_folder(root)
+    images, unread = find_images(root)
+    rows = [Row(image, frozenset(), "test") for image in images]
+    photographs, problems = _photographs(root, rows, (), ["test"] * len(rows), None)
+    return photographs, [*unread, *problems]

@@ -1,0 +1,153 @@
+"""The script that indexes a data set: its choice of a reader, and how it tells what is wrong."""
+
+import csv
+import json
+import sys
+
+import pytest
+
+import build_index
+from helpers import (
+    write_annotation,
+    write_image_set,
+    write_labels,
+    write_photograph,
+    write_small_devkit,
+    write_voc_photograph,
+    write_zero_mask,
+)
+from tagseg.datasets.problems import DatasetProblems, Problem, problems_in
+from tagseg.datasets.readers import check_train, train_problems, without_untagged
+from tagseg.errors import TagsegError
+from tagseg.index import Index, Photograph, read_index
+
+LISTS = {"train_list": "train", "val_list": "val", "test_list": None, "difficult": True}
+
+
+def run_script(monkeypatch, content, folder):
+    arguments = ["--settings", json.dumps(content), "--index", str(folder)]
+    monkeypatch.setattr(sys, "argv", ["build_index.py", *arguments])
+    build_index.main()
+
+
+def write_script_folder(folder, *lines):
+    for line in lines:
+        write_photograph(folder / line.split(",")[0])
+    write_labels(folder, *lines)
+    return {"kind": "photos", "root": str(folder), "random_seed": 0, "val_share": 0.0, "labels": None}
+
+
+def rows_of(path):
+    with open(path, newline="", encoding="utf-8") as stream:
+        return list(csv.reader(stream))
+
+
+def test_script_writes_the_index_and_says_its_numbers(tmp_path, monkeypatch, capsys):
+    lines = ["a.jpg,cat,train", "b.jpg,cat;dog,train", "c.jpg,dog,val"]
+    content = write_script_folder(tmp_path / "photos", *lines)
+    write_zero_mask(tmp_path / "photos" / "SegmentationClass" / "c.png")
+    run_script(monkeypatch, content, tmp_path / "index")
+    assert [row.id for row in read_index(tmp_path / "index").photographs] == ["a", "b", "c"]
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        "2 train, 1 val, 0 test photographs, 2 classes; train: 1.500 tags a photograph, 1 of a single class"
+    )
+    assert {path.name for path in (tmp_path / "index").iterdir()} == {"index.csv", "classes.csv"}
+
+
+@pytest.mark.parametrize("kind", ["voc", "demo"])
+def test_script_reads_a_devkit(tmp_path, monkeypatch, kind):
+    devkit = write_small_devkit(tmp_path / "devkit")
+    names = ["person", "aeroplane", "tvmonitor", "dog", "train"]
+    (devkit / "classes.txt").write_text("\n".join(names))
+    write_image_set(devkit, "small", "2007_000032", "2007_000039", "2008_000001", "2007_000042")
+    content = {"kind": kind, "root": str(devkit), **LISTS, "train_list": "small"}
+    content |= {"test_root": None, "sbd": None, "counts_known": False} if kind == "voc" else {}
+    write_image_set(devkit, "val", "2007_000033")
+    with pytest.raises(TagsegError, match=r"2007_000039\.xml: class 'chair'"):
+        run_script(monkeypatch, content, tmp_path / "index")
+    write_annotation(devkit, "2007_000039", "tvmonitor")
+    run_script(monkeypatch, content, tmp_path / "index")
+    assert read_index(tmp_path / "index").classes[1:] == tuple(names)
+
+
+def test_script_needs_train_photographs_of_every_class(tmp_path, monkeypatch):
+    content = write_script_folder(tmp_path / "none", "a.jpg,cat,val")
+    with pytest.raises(DatasetProblems, match="no photograph in train"):
+        run_script(monkeypatch, content, tmp_path / "index")
+    content = write_script_folder(tmp_path / "one", "a.jpg,cat,train", "b.jpg,dog;emu,val")
+    with pytest.raises(DatasetProblems, match=f"{tmp_path / 'one'}: 2 problems") as raised:
+        run_script(monkeypatch, content, tmp_path / "index")
+    assert [problem.text.split(";")[0] for problem in raised.value.problems] == [
+        "no train photograph of dog", "no train photograph of emu",
+    ]  # fmt: skip
+    assert {path.name for path in (tmp_path / "index").iterdir()} == {"problems.csv"}
+
+
+def test_all_problems_are_in_a_table_until_they_are_mended(tmp_path, monkeypatch):
+    lines = [f"{number}.jpg,cat,train" for number in range(60)]
+    content = write_script_folder(tmp_path / "photos", *lines)
+    for number in range(60):
+        (tmp_path / "photos" / f"{number}.jpg").write_bytes(b"no photograph")
+    with pytest.raises(DatasetProblems, match="and 10 more problems\n  all of them: .*problems.csv$"):
+        run_script(monkeypatch, content, tmp_path / "index")
+    table = rows_of(tmp_path / "index" / "problems.csv")
+    assert table[0] == ["place", "line", "problem"] and len(table) == 61
+    assert sorted(int(row[1]) for row in table[1:]) == list(range(2, 62))
+    assert not (tmp_path / "index" / "index.csv").exists()
+    for number in range(60):
+        write_photograph(tmp_path / "photos" / f"{number}.jpg")
+    run_script(monkeypatch, content, tmp_path / "index")
+    assert {path.name for path in (tmp_path / "index").iterdir()} == {"index.csv", "classes.csv"}
+
+
+def test_problems_are_written_as_they_are_and_lines_only_where_there_are_some(tmp_path):
+    problems = [Problem("b\udcff.jpg", 0, "bad"), Problem('a, "b"', 3, "two\nlines"), Problem("", 0, "set")]
+    with pytest.raises(DatasetProblems), problems_in(tmp_path / "new" / "problems.csv"):
+        raise DatasetProblems("here", problems)
+    assert rows_of(tmp_path / "new" / "problems.csv")[1:] == [
+        ["", "", "set"], ['a, "b"', "3", "two\nlines"], ["b\\udcff.jpg", "", "bad"],
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("change", "message"), [
+    ({"kind": "voc2007"}, "kind: 'voc2007' is none of demo, voc, coco, photos"),
+    ({"root": ""}, "root: missing"),
+    ({"shards": 3}, "shards: no setting of the kind photos; known are random_seed, val_share, labels"),
+    ({"random_seed": None}, "random_seed: missing; the kind photos needs it"),
+])  # fmt: skip
+def test_script_names_a_wrong_setting(tmp_path, monkeypatch, change, message):
+    content = write_script_folder(tmp_path, "a.jpg,cat,train") | change
+    content = {name: value for name, value in content.items() if value is not None or name == "labels"}
+    with pytest.raises(TagsegError, match=message):
+        run_script(monkeypatch, content, tmp_path / "index")
+
+
+def index_of(*rows):
+    """Return an index of cats and dogs, given (split, tags) of each photograph."""
+    photographs = [Photograph(str(n), f"{n}.jpg", 12, 8, split, tags) for n, (split, tags) in enumerate(rows)]
+    return Index(("background", "cat", "dog"), tuple(photographs))
+
+
+def test_a_train_photograph_without_a_tag_is_left_out():
+    kept = without_untagged(index_of(("train", ("cat",)), ("train", ()), ("val", ())))
+    assert [row.id for row in kept.photographs] == ["0", "2"]
+
+
+def test_photographs_left_out_are_counted(tmp_path, monkeypatch, capsys):
+    for name, tags in {"a": ["cat"], "b": [], "c": []}.items():
+        write_voc_photograph(tmp_path / "devkit", name, *tags)
+    write_image_set(tmp_path / "devkit", "train", "a", "b")
+    write_image_set(tmp_path / "devkit", "val", "c")
+    (tmp_path / "devkit" / "classes.txt").write_text("cat\n")
+    content = {"kind": "demo", "root": str(tmp_path / "devkit"), **LISTS}
+    run_script(monkeypatch, content, tmp_path / "index")
+    assert "left out 1 train photographs without a tag\n" in capsys.readouterr().err
+    assert [row.id for row in read_index(tmp_path / "index").photographs] == ["a", "c"]
+
+
+def test_only_train_teaches_a_class():
+    both = index_of(("train", ("cat",)), ("val", ("dog",)))
+    assert [problem.text.split(";")[0] for problem in train_problems(both)] == ["no train photograph of dog"]
+    with pytest.raises(DatasetProblems, match="^here: 1 problem\n  no train photograph of dog"):
+        check_train(both, "here")
+    check_train(index_of(("train", ("cat",)), ("train", ("dog",))), "here")

@@ -1,0 +1,238 @@
+"""The choice of the layer, run as the workflow runs it; and the masks of the layer that was chosen."""
+
+import csv
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import choose_layer
+import estimate_masks
+from tagseg.errors import TagsegError
+from tagseg.features import View, write_features
+from tagseg.images import write_mask
+from tagseg.index import Index, Photograph, read_index, write_index
+from tagseg.layer_choice import colour_coefficient
+from tagseg.mask_shards import read_mask_shards, write_mask_shard
+from tagseg.patterns import ClassPattern, write_patterns
+
+CLASSES = ("background", "cat", "dog")
+SIZE = (24, 36)
+SHARDS = 2
+LAYERS = {"blocks.5.0": (0.4, 0.5), "blocks.6": (0.8, 0.7)}
+"""Mask correlation of cat and of dog, by layer."""
+
+
+def photograph(number):
+    """Return a photograph of noise that is red on the object's half."""
+    pixels = np.random.default_rng(number).integers(0, 100, (*SIZE, 3), dtype=np.uint8)
+    pixels[:, 18:, 0] += 120
+    return pixels
+
+
+def mask(number, start):
+    made = np.zeros(SIZE, np.uint8)
+    made[:, start:] = 1 + number % 2
+    made[:2] = 255
+    return made
+
+
+STARTS = {"blocks.5.0": 20, "blocks.6": 30}
+"""Column at which a layer's masks begin; the objects do at 18."""
+
+
+@pytest.fixture
+def made(tmp_path):
+    """A folder with four photographs of train and one of val, patterns and shards of masks of two layers."""
+    rows = []
+    for number in range(5):
+        path = tmp_path / "photos" / f"p{number}.png"
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray(photograph(number)).save(path)
+        split = "val" if number == 4 else "train"
+        rows.append(Photograph(path.stem, str(path), SIZE[1], SIZE[0], split, (CLASSES[1 + number % 2],)))
+    write_index(tmp_path / "index", Index(CLASSES, tuple(rows)))
+    for layer, correlations in LAYERS.items():
+        write_layer(tmp_path, layer, correlations)
+        for shard in range(SHARDS):
+            masks = [(f"p{n}", mask(n, STARTS[layer])) for n in range(4)[shard::SHARDS]]
+            write_mask_shard(tmp_path / "masks" / layer / str(shard), masks)
+    return tmp_path
+
+
+def write_layer(folder, layer, correlations):
+    rng = np.random.default_rng(len(layer))
+    patterns = {
+        tag: ClassPattern(rng.normal(size=3), rng.normal(size=3), np.array([0.5, 0.2]), 9, 0.3, 2.0, 0.1, one)
+        for tag, one in zip(CLASSES[1:], correlations, strict=True)
+    }
+    write_patterns(folder / "patterns" / layer, patterns, layer)
+
+
+def run(monkeypatch, script, *arguments):
+    monkeypatch.setattr(sys, "argv", [script.__name__, *map(str, arguments)])
+    script.main()
+
+
+def choose(monkeypatch, folder, layers=tuple(LAYERS)):
+    shards = [folder / "masks" / layer / str(shard) for layer in layers for shard in range(SHARDS)]
+    run(
+        monkeypatch,
+        choose_layer,
+        *("--index", folder / "index", "--patterns", *(folder / "patterns" / layer for layer in layers)),
+        *("--masks", *shards, "--chosen", folder / "out" / "auto"),
+        *("--markdown", folder / "out" / "t.md", "--csv", folder / "out" / "t.csv"),
+        *("--plot", folder / "out" / "t.png"),
+    )
+
+
+def contents(folder):
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def table(folder):
+    with open(folder / "out" / "t.csv", newline="", encoding="utf-8") as stream:
+        return list(csv.reader(stream))
+
+
+@pytest.mark.parametrize("layers", [tuple(LAYERS), tuple(LAYERS)[::-1]])
+def test_layer_whose_masks_follow_the_colours_is_chosen(made, monkeypatch, layers, capsys):
+    choose(monkeypatch, made, layers)
+    assert contents(made / "out" / "auto") == contents(made / "patterns" / "blocks.5.0")
+    assert {path.name for path in (made / "out").iterdir()} == {"auto", "t.md", "t.csv", "t.png"}
+    assert capsys.readouterr().err.splitlines()[-1] == "chose blocks.5.0"
+
+
+def test_table_tells_both_numbers_of_each_layer(made, monkeypatch):
+    choose(monkeypatch, made)
+    expected = {
+        layer: np.mean([colour_coefficient(photograph(n), mask(n, STARTS[layer])) for n in range(4)])
+        for layer in LAYERS
+    }
+    assert table(made) == [
+        ["layer", "mask correlation", "colour coefficient", "choice"],
+        ["blocks.5.0", "0.450", f"{expected['blocks.5.0']:.3f}", "chosen"],
+        ["blocks.6", "0.750", f"{expected['blocks.6']:.3f}", ""],
+    ]
+    text = (made / "out" / "t.md").read_text(encoding="utf-8")
+    assert "# The choice of the layer" in text
+    assert "No true mask was looked at." in text
+    assert "| blocks.6 | **0.750** |" in text
+
+
+def test_plot_is_a_picture(made, monkeypatch):
+    choose(monkeypatch, made)
+    with Image.open(made / "out" / "t.png") as image:
+        assert (image.format, image.size) == ("PNG", (910, 546))
+        assert len(np.unique(np.asarray(image.convert("RGB")).reshape(-1, 3), axis=0)) > 20
+
+
+def test_layer_that_hardly_agrees_with_the_cam_is_not_chosen(made, monkeypatch):
+    write_layer(made, "blocks.5.0", (0.3, float("nan")))
+    choose(monkeypatch, made)
+    assert [row[3] for row in table(made)[1:]] == ["", "chosen"]
+    assert table(made)[1][1] == "0.150"
+    assert contents(made / "out" / "auto") == contents(made / "patterns" / "blocks.6")
+
+
+def test_choice_takes_the_place_of_an_earlier_one(made, monkeypatch):
+    (made / "out" / "auto" / "emu").mkdir(parents=True)
+    choose(monkeypatch, made)
+    assert contents(made / "out" / "auto") == contents(made / "patterns" / "blocks.5.0")
+    assert not (made / "out" / "auto" / "emu").exists()
+
+
+@pytest.mark.parametrize("most, expected", [(9, "0123"), (4, "0123"), (3, "013"), (2, "03"), (1, "0")])
+def test_photographs_are_evenly_spread(made, most, expected):
+    rows = read_index(made / "index").of_split("train")
+    assert [row.id for row in choose_layer.spread(rows, most)] == [f"p{number}" for number in expected]
+    assert choose_layer.spread((), most) == []
+
+
+def test_only_so_many_photographs_are_looked_at(made, monkeypatch):
+    monkeypatch.setattr(choose_layer, "MOST_PHOTOGRAPHS", 2)
+    (made / "photos" / "p1.png").unlink()
+    (made / "photos" / "p2.png").unlink()
+    choose(monkeypatch, made)
+    expected = np.mean([colour_coefficient(photograph(n), mask(n, 20)) for n in (0, 3)])
+    assert table(made)[1][2] == f"{expected:.3f}"
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (lambda folder: write_mask(folder / "masks/blocks.6/1/p3.png", mask(0, 3)), r"p3\.png: altered"),
+        (lambda folder: (folder / "masks/blocks.6/0/p2.png").unlink(), r"p2\.png: gone since"),
+        (lambda folder: (folder / "photos/p1.png").write_bytes(b"no"), r"p1\.png: not a readable image"),
+        (lambda folder: (folder / "patterns/blocks.6/patterns.json").unlink(), r"patterns\.json: no such"),
+        (lambda folder: (folder / "patterns/blocks.6/dog/mean.npy").unlink(), r"mean\.npy: not an array"),
+        (
+            lambda folder: write_mask_shard(folder / "masks/blocks.6/1", [("p1", mask(1, 3))]),
+            r"blocks\.6/0, .*blocks\.6/1: no mask of p3; delete them and run again",
+        ),
+    ],
+)
+def test_input_that_is_no_good_is_named_and_nothing_is_written(made, monkeypatch, change, message):
+    change(made)
+    with pytest.raises(TagsegError, match=message):
+        choose(monkeypatch, made)
+    assert not (made / "out").exists()
+
+
+FEATURES = {"blocks.5.0": 18, "blocks.6": 30}
+"""Column at which a layer's features turn from -1 to 1."""
+
+
+@pytest.fixture
+def with_features(made):
+    """The folder, with the features of both layers in two shards and patterns that read their sign."""
+    for layer, start in FEATURES.items():
+        maps = np.where(np.arange(SIZE[1]) < start, -1.0, 1.0) * np.ones((2, 1, *SIZE))
+        for shard in range(SHARDS):
+            ids = [f"p{number}" for number in range(4)[shard::SHARDS]]
+            with write_features(features_of(made, layer, shard), ids, layer) as writer:
+                writer.write(View(24), 0, maps)
+        pattern = ClassPattern(np.ones(1), np.zeros(1), np.ones(1), 9)
+        write_patterns(made / "patterns" / layer, dict.fromkeys(CLASSES[1:], pattern), layer)
+    return made
+
+
+def features_of(folder, layer, shard):
+    return folder / "features" / layer / f"{shard}.h5"
+
+
+def estimate(monkeypatch, folder, layer, features, shard=1):
+    run(
+        monkeypatch,
+        estimate_masks,
+        *("--index", folder / "index", "--features", *features, "--shard", shard, "--shards", SHARDS),
+        *("--patterns", folder / "patterns" / layer, "--masks", folder / "estimated"),
+    )
+    return {name: file.read() for name, file in read_mask_shards([folder / "estimated"]).items()}
+
+
+@pytest.mark.parametrize("order", [tuple(FEATURES), tuple(FEATURES)[::-1]])
+@pytest.mark.parametrize("layer", FEATURES)
+def test_masks_are_made_of_the_features_of_the_patterns_layer(with_features, monkeypatch, layer, order):
+    files = [features_of(with_features, one, 1) for one in order]
+    masks = estimate(monkeypatch, with_features, layer, files)
+    assert set(masks) == {"p1", "p3"}
+    expected = np.where(np.arange(SIZE[1]) < FEATURES[layer], 0, 2) * np.ones((SIZE[0], 1))
+    for one in masks.values():  # both are of dogs
+        np.testing.assert_array_equal(one, expected)
+
+
+def test_features_of_other_layers_are_refused(with_features, monkeypatch):
+    write_layer(with_features, "blocks.5.1", (0.1, 0.1))
+    files = [features_of(with_features, one, 1) for one in FEATURES]
+    with pytest.raises(TagsegError, match=r"5\.0/1\.h5, .*6/1\.h5: not features of blocks\.5\.1, as the"):
+        estimate(monkeypatch, with_features, "blocks.5.1", files)
+    assert not (with_features / "estimated").exists()
+
+
+def test_features_of_another_shard_are_refused(with_features, monkeypatch):
+    files = [features_of(with_features, one, 1) for one in FEATURES]
+    with pytest.raises(TagsegError, match=r"blocks\.6/1\.h5: of other photographs; delete it"):
+        estimate(monkeypatch, with_features, "blocks.6", files, shard=0)
+    assert not (with_features / "estimated").exists()

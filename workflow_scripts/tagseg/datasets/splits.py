@@ -1,0 +1,49 @@
+"""Dealing photographs to train and val: seeded, fair for each class, whatever order they come in."""
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+
+from tagseg.datasets.labels_table import Row
+
+
+def choose_splits(rows: Sequence[Row], random_seed: int, val_share: float) -> list[str]:
+    """Return the split of each row: its own, else train or val, fairly for each class.
+
+    A photograph counts for the rarest of its classes. Of those that count for a class, the share
+    `val_share` with the smallest hash of (seed, path) goes to val, so that neither the order of the
+    rows nor the kind of table is of any account. What a class needs to be present in train is taken
+    back from val.
+    """
+    splits = {row.image: row.split for row in rows}
+    for group in _by_rarest_tag([row for row in rows if not row.split]).values():
+        group.sort(key=lambda row: _hash(random_seed, row.image))
+        to_val = min(round(val_share * len(group)), len(group) - 1)
+        for rank, row in enumerate(group):
+            splits[row.image] = "val" if rank < to_val else "train"
+    _fill_train(rows, splits, random_seed)
+    return [splits[row.image] for row in rows]
+
+
+def _by_rarest_tag(rows: Sequence[Row]) -> dict[str, list[Row]]:
+    counts = Counter(tag for row in rows for tag in row.tags)
+    groups = defaultdict(list)
+    for row in rows:
+        groups[min(row.tags, key=lambda tag: (counts[tag], tag), default="")].append(row)
+    return groups
+
+
+def _hash(random_seed: int, image: PurePosixPath) -> str:
+    text = f"{random_seed}\n{image}".encode("utf-8", "surrogateescape")
+    return hashlib.sha256(text).hexdigest()
+
+
+def _fill_train(rows: Sequence[Row], splits: dict[PurePosixPath, str], random_seed: int) -> None:
+    """Move one photograph, of those dealt to val, to train for each class that train lacks."""
+    dealt = sorted((row for row in rows if not row.split), key=lambda row: str(row.image))
+    for tag in sorted({tag for row in dealt for tag in row.tags}):
+        if any(tag in row.tags and splits[row.image] == "train" for row in rows):
+            continue
+        carriers = [row.image for row in dealt if tag in row.tags]
+        splits[max(carriers, key=lambda image: _hash(random_seed, image))] = "train"
