@@ -44,9 +44,9 @@ rule choose_layer:
         ],
     output:
         patterns=directory(f"{RUN}/patterns/{AUTO}"),
-        markdown=f"{RUN}/tables/layers.md",
+        markdown=report(f"{RUN}/tables/layers.md", category="Results", caption="../docs/report/layers.rst"),
         csv=f"{RUN}/tables/layers.csv",
-        plot=f"{RUN}/tables/layers.png",
+        plot=report(f"{RUN}/tables/layers.png", category="Results", caption="../docs/report/layers.rst"),
     log:
         f"{RUN}/logs/choose_layer.log",
     benchmark:

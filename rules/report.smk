@@ -50,7 +50,6 @@ rule draw_report:
         runtime=30,
     params:
         index=subpath(input[0], parent=True),
-        layer=LAYER,
         folder=subpath(output[0], parent=True),
         code=code("draw_report"),
     message:
@@ -62,4 +61,4 @@ rule draw_report:
         " --proxy-scores {input.proxy_scores:q} --val-scores {input.val_scores:q}"
         " --seed-masks {input.seed_masks:q} --proxy-masks {input.proxy_masks:q}"
         " --predictions {input.predictions:q} --true-masks {input.truth:q}"
-        " --layer {params.layer} --report {params.folder:q} 2> {log:q}"
+        " --report {params.folder:q} 2> {log:q}"

@@ -64,7 +64,6 @@ def parse_arguments():
         "--predictions", required=True, nargs="+", metavar="FOLDER", help="of val, last round"
     )
     parser.add_argument("--true-masks", required=True, nargs="+", metavar="FOLDER", help="of train and val")
-    parser.add_argument("--layer", required=True, metavar="NAME", help="whose features gave the patterns")
     parser.add_argument("--report", required=True, metavar="FOLDER", help="output")
     return parser.parse_args()
 
@@ -92,9 +91,10 @@ def read_truths(folders: Sequence[str]) -> Truths:
 
 def summary(arguments) -> Table:
     """Return the table of the run's scores: the classifier, masks of train, and each round on val."""
+    _, layer = read_patterns(arguments.patterns)
     masks = {
-        f"seed masks of {arguments.layer}": read_scores(arguments.seed_scores),
-        f"proxy masks of {arguments.layer}, after CRF": read_scores(arguments.proxy_scores),
+        f"seed masks of {layer}": read_scores(arguments.seed_scores),
+        f"proxy masks of {layer}, after CRF": read_scores(arguments.proxy_scores),
     }
     rounds = {
         f"segmenter, round {number}": read_scores(path)

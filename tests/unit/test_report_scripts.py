@@ -226,7 +226,7 @@ def write_logs(folder):
         name: [folder / name / f"shard-{n}" for n in (0, 1)] for name in ("seed", "proxy", "predictions")
     }
     return [
-        *("--index", folder / "index", "--patterns", folder / "patterns", "--layer", "blocks.5.1"),
+        *("--index", folder / "index", "--patterns", folder / "patterns"),
         *("--classifier-log", folder / "classifier.json", "--average-precision", folder / "precision.json"),
         *("--segmenter-logs", folder / "round1.json", folder / "round2.json"),
         *("--seed-masks", *shards["seed"], "--proxy-masks", *shards["proxy"]),
