@@ -8,7 +8,7 @@
 #   shard     part of a split, from 0; how many there are is `shards` in the configuration
 #
 # Targets: all (default), ablation, upper_bound, segment, submission (for the VOC test server), check_data (a
-# report of the data set, with all that is wrong with it).
+# report of the data set, with what is wrong with it).
 
 
 configfile: "config.yaml"

@@ -86,7 +86,7 @@ rule collect_true_masks:
 
 
 rule check_data:
-    """Read every photograph and true mask, and report what there is and all that is wrong."""
+    """Read every photograph and true mask, and report what there is and what is wrong."""
     input:
         dataset_files,
         true_mask_files,

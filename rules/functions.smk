@@ -145,6 +145,13 @@ def features_for(wildcards):
     return [f"{RUN}/features/{layer}/shard-{wildcards.shard}.h5" for layer in layers]
 
 
+def true_masks_to_learn(wildcards):
+    """Return the true masks of train. Raises WorkflowError, before hours pass, where none are collected."""
+    if "train" not in config["dataset"]["true_masks"]:
+        raise WorkflowError("upper_bound: no true masks of train; add train to dataset.true_masks")
+    return TRUE_MASKS.replace("{split}", "train")
+
+
 def labels_of_round(wildcards):
     """Return the mask shards on which a round is trained: proxy masks, or the last round's predictions."""
     if int(wildcards.round) == 1:
@@ -182,3 +189,13 @@ def segmented_folder(wildcards):
     if config["new_photos"] is None:
         raise WorkflowError("segment: name the folder, with --config new_photos=FOLDER")
     return SEGMENTED.format(name=Path(config["new_photos"]).resolve().name)
+
+
+def submitted_shards(wildcards):
+    """Return the final predictions of a split. Raises WorkflowError where nothing is in it, before hours pass."""
+    listed = config["dataset"]["kind"] not in ("demo", "voc") or config["dataset"][f"{wildcards.split}_list"]
+    if not listed:
+        remedy = "set dataset.test_list and dataset.test_root, or make submission.split val for a rehearsal"
+        raise WorkflowError(f"submission: no photograph in {wildcards.split}: {remedy}")
+    words = dict(seed=LAYER, backbone=BACKBONE, round=ROUNDS, split=wildcards.split)
+    return shards(PREDICTED.format(**words, shard="{shard}"))

@@ -97,7 +97,7 @@ rule copy_true_masks:
     """Make a shard of true masks: what the upper bound is trained on."""
     input:
         INDEX,
-        truth=TRUE_MASKS.replace("{split}", "train"),
+        truth=true_masks_to_learn,
     output:
         directory(f"{RUN}/proxy_masks/{TRUE_SEED}/shard-{{shard}}"),
     log:

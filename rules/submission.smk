@@ -1,9 +1,6 @@
 # The archive for PASCAL VOC's test server, from the predictions of the run's final network.
 
 
-include: "submission_functions.smk"
-
-
 rule submission:
     """Pack the predictions of `submission.split` for the VOC test server."""
     input:

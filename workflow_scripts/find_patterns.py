@@ -66,7 +66,8 @@ def tell(tag: str, pattern: ClassPattern) -> None:
     share, correlation = 100 * pattern.explained_variance[0], pattern.cam_correlation
     commandline.say(
         f"{tag}: explains {share:.1f} % of the variance, CAM correlation {correlation:.2f}; "
-        f"boundary at {pattern.boundary / pattern.deviation:.2f} standard deviations, "
+        f"object above {pattern.boundary / pattern.deviation:.2f} standard deviations, "
+        f"background down from {pattern.floor / pattern.deviation:.2f}, "
         f"correlation of the masks with the CAM {pattern.mask_correlation:.2f}"
     )
     if correlation < WEAK_CORRELATION:

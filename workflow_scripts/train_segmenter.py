@@ -67,7 +67,7 @@ def data_of(index: Index, masks: dict[str, MaskFile], settings: TrainingSettings
     train = index.of_split("train")
     rows = [row for row in train if row.id in masks]
     if not rows:
-        raise TagsegError("no train photograph has a mask to train on")
+        raise TagsegError("no train photograph has a mask to train on; for the upper bound add some")
     return TrainingSet(
         [rows[turn % len(rows)] for turn in range(len(train))],
         Augmentation(settings.input_size, tuple(settings.scales), settings.flip),

@@ -287,16 +287,37 @@ def test_boundary_is_the_best_of_all_thresholds(features, moments, shard_paths, 
     assert pattern.mask_correlation > best_of_all(q, shares) - ONE_BIN
     at_mean = oriented(moments, shard_paths, cams, "mean")[tag].mask_correlation
     assert pattern.mask_correlation > at_mean + 0.1, "the mean does as well, so the choice proves nothing"
-    assert pattern.boundary > 0.5 * pattern.deviation
+    assert pattern.boundary == pattern.floor > 0.5 * pattern.deviation
+
+
+@pytest.mark.parametrize("tag", SUBSETS)
+def test_both_leaves_what_lies_between_cam_and_mean(moments, shard_paths, cams, tag):
+    by_cam = oriented(moments, shard_paths, cams)[tag]
+    pattern = oriented(moments, shard_paths, cams, "both")[tag]
+    assert (pattern.floor, pattern.boundary) == (0, by_cam.boundary)
+    assert pattern.mask_correlation == by_cam.mask_correlation
+
+
+def test_both_with_a_boundary_below_the_mean(tmp_path):
+    """An object on three quarters of the photograph: what parts it from the rest lies below the mean."""
+    values = np.ones((1, DIMENSION, 4, 4), np.float16)
+    values[..., 2:, 2:] = -3
+    pattern = ClassPattern(np.eye(DIMENSION)[0], np.zeros(DIMENSION), np.ones(1), 1, deviation=2.0)
+    with write_features(tmp_path / "shard.h5", "a") as writer:
+        writer.write(View(8), 0, values)
+    cams = {"a": {1: (values[0, 0] > 0).astype(np.float32)}}
+    with open_shards([tmp_path / "shard.h5"]) as shards:
+        result = orient_patterns({"dog": pattern}, {"dog": 1}, shards, {"dog": ("a",)}, cams, "both")["dog"]
+    assert -3 <= result.floor < 0 == result.boundary
 
 
 @pytest.mark.parametrize("tag", SUBSETS)
 def test_boundary_at_the_mean_is_0(features, moments, shard_paths, cams, tag):
     pattern = oriented(moments, shard_paths, cams, "mean")[tag]
-    assert pattern.boundary == 0
+    assert pattern.boundary == pattern.floor == 0
     q, shares = streams_of(pattern, tag, features, cams)
     assert pattern.mask_correlation == pytest.approx(of_mask(q, 0, shares), abs=1e-6)
-    same = replace(oriented(moments, shard_paths, cams)[tag], boundary=0, mask_correlation=0)
+    same = replace(oriented(moments, shard_paths, cams)[tag], boundary=0, floor=0, mask_correlation=0)
     np.testing.assert_equal(vars(replace(pattern, mask_correlation=0)), vars(same))
 
 

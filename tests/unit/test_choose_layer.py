@@ -64,7 +64,9 @@ def made(tmp_path):
 def write_layer(folder, layer, correlations):
     rng = np.random.default_rng(len(layer))
     patterns = {
-        tag: ClassPattern(rng.normal(size=3), rng.normal(size=3), np.array([0.5, 0.2]), 9, 0.3, 2.0, 0.1, one)
+        tag: ClassPattern(
+            rng.normal(size=3), rng.normal(size=3), np.array([0.5, 0.2]), 9, 0.3, 2.0, mask_correlation=one
+        )
         for tag, one in zip(CLASSES[1:], correlations, strict=True)
     }
     write_patterns(folder / "patterns" / layer, patterns, layer)

@@ -200,7 +200,7 @@ def test_features_that_do_not_vary_are_an_error(value):
 def written(tmp_path, moments):
     """The folder of patterns, and the patterns: one as the CAM left it, one without a CAM, one of neither."""
     patterns = {tag: leading_pattern(one) for tag, one in moments.items()}
-    by_cam = {"cam_correlation": 1 / 3, "boundary": 0.1 + 0.2, "mask_correlation": 2 / 7}
+    by_cam = {"cam_correlation": 1 / 3, "boundary": 0.1 + 0.2, "floor": -1 / 7, "mask_correlation": 2 / 7}
     patterns["wine glass"] = replace(patterns["wine glass"], **by_cam)
     patterns["cat"] = replace(patterns["cat"], cam_correlation=0.0, boundary=-1e-17, mask_correlation=0.0)
     write_patterns(tmp_path / "patterns", patterns, NODE)
@@ -225,6 +225,7 @@ def test_summary_says_what_the_report_needs(written):
         "cam_correlation": 1 / 3,
         "deviation": patterns["wine glass"].deviation,
         "explained_variance": patterns["wine glass"].explained_variance[0],
+        "floor": -1 / 7,
         "mask_correlation": 2 / 7,
         "positions": patterns["wine glass"].positions,
     }

@@ -17,8 +17,9 @@ from tagseg.features import FeatureShard
 from tagseg.images import resize_map
 from tagseg.patterns import ClassPattern
 
-BOUNDARIES = ("cam", "mean")
-"""Where q_c parts object from background: where the CAM agrees most, or at 0, the mean (the paper)."""
+BOUNDARIES = ("cam", "mean", "both")
+"""Where q_c parts object from background: where the CAM agrees most; at 0, the mean (the paper); or both:
+what lies in between is uncertain."""
 
 WEAK_CORRELATION = 0.1
 """Below it, the sign of a pattern that the CAM gives is little better than luck: a warning is due."""
@@ -118,12 +119,14 @@ class _Agreement:
         sign = -1.0 if correlation < 0 else 1.0
         if sign < 0:
             self.masks.flip()
-        place, mask_correlation = self.masks.best() if boundary == "cam" else (0.0, self.masks.at_mean())
+        place, mask_correlation = (0.0, self.masks.at_mean()) if boundary == "mean" else self.masks.best()
+        other = 0.0 if boundary == "both" else place
         return replace(
             pattern,
             eigenvector=sign * pattern.eigenvector,
             cam_correlation=abs(correlation),
-            boundary=place,
+            boundary=max(place, other),
+            floor=min(place, other),
             mask_correlation=mask_correlation,
         )
 
@@ -136,7 +139,7 @@ def orient_patterns(
     cams: CamMaps,
     boundary: str = "mean",
 ) -> dict[str, ClassPattern]:
-    """Turn each pattern so that q_c correlates positively with the CAM of its class; set its boundary.
+    """Turn each pattern so that q_c correlates positively with the CAM of its class; set boundary and floor.
 
     `numbers` gives a class's number in `cams`; `boundary` is one of BOUNDARIES. Raises TagsegError where a
     CAM is missing.

@@ -113,9 +113,10 @@ class ClassPattern:
 
     `eigenvector` and `mean` are float64 (d,), the former of length 1; `explained_variance` float64
     (<= 50,) are shares of the whole variance, in descending order; `positions` is K; `deviation` is q_c's
-    standard deviation over the subset, the root of the largest eigenvalue. What `agreement` adds: the Pearson
-    correlation of q_c with the CAM (`cam_correlation`), the `boundary` above which q_c says object, and the
-    correlation of that mask with the CAM's share of its maximum (`mask_correlation`).
+    standard deviation over the subset, the root of the largest eigenvalue. What `agreement` adds: the
+    Pearson correlation of q_c with the CAM (`cam_correlation`); the `boundary` above which q_c says object,
+    the `floor` down from which it says background (what lies between is uncertain), and the correlation of
+    the masks with the CAM's share of its maximum (`mask_correlation`).
     """
 
     eigenvector: np.ndarray
@@ -125,6 +126,7 @@ class ClassPattern:
     cam_correlation: float = float("nan")
     deviation: float = float("nan")
     boundary: float = 0.0
+    floor: float = 0.0
     mask_correlation: float = float("nan")
 
     def project(self, maps: np.ndarray) -> np.ndarray:
@@ -179,7 +181,7 @@ def write_patterns(folder: str | Path, patterns: Mapping[str, ClassPattern], nod
 
 SUMMARY = "patterns.json"
 _ARRAYS = ("eigenvector", "mean", "explained_variance")
-_NUMBERS = ("positions", "cam_correlation", "deviation", "boundary", "mask_correlation")
+_NUMBERS = ("positions", "cam_correlation", "deviation", "boundary", "floor", "mask_correlation")
 
 
 def _summary(pattern: ClassPattern) -> dict:

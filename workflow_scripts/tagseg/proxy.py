@@ -28,13 +28,13 @@ def algorithm_1(projections: Mapping[int, np.ndarray]) -> np.ndarray:
 
 
 def project_views(pattern: ClassPattern, maps: Iterable[np.ndarray], height: int, width: int) -> np.ndarray:
-    """Return q_c less the pattern's boundary, float32 (height, width), averaged over views.
+    """Return q_c at the photograph's size, float32 (height, width), averaged over views.
 
-    `height` and `width` are the photograph's; `maps` its features (d, h, w), one a view. Each projection is
-    enlarged bilinearly before anything is thresholded: what is thresholded first has the blocks of the map.
+    `maps` are a photograph's features (d, h, w), one a view. Each projection is enlarged bilinearly
+    before anything is thresholded: what is thresholded first has the blocks of the feature map.
     """
     enlarged = [resize_map(pattern.project(one), height, width) for one in maps]
-    return np.mean(enlarged, axis=0, dtype=np.float32) - np.float32(pattern.boundary)
+    return np.mean(enlarged, axis=0, dtype=np.float32)
 
 
 def pattern_seed(
@@ -42,12 +42,15 @@ def pattern_seed(
 ) -> np.ndarray:
     """Return Algorithm 1's labels uint8 (height, width) of one photograph.
 
-    `patterns` maps the class number of each of its tags to the pattern; `maps` are its features.
+    `patterns` maps the class number of each of its tags to the pattern; `maps` are its features. What is
+    background above the patterns' boundaries, but not above their floors, is uncertain: void.
     """
     maps = list(maps)
-    return algorithm_1(
-        {number: project_views(pattern, maps, height, width) for number, pattern in patterns.items()}
-    )
+    q = {number: project_views(pattern, maps, height, width) for number, pattern in patterns.items()}
+    labels = algorithm_1({number: q[number] - np.float32(one.boundary) for number, one in patterns.items()})
+    generous = algorithm_1({number: q[number] - np.float32(one.floor) for number, one in patterns.items()})
+    labels[(labels == BACKGROUND_LABEL) & (generous != BACKGROUND_LABEL)] = VOID
+    return labels
 
 
 def cam_seed(

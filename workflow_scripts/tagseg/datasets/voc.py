@@ -264,15 +264,16 @@ def _object_name(path: Path, thing: ElementTree.Element) -> str:
 def _class_names(
     devkit: Path, tags: Mapping[str, frozenset[str]], vocs: bool, problems: list[Problem]
 ) -> tuple[str, ...]:
-    """Return the class list: the devkit's own, else VOC's where it has all tags (or `vocs`), else the tags.
+    """Return the class list: the devkit's own, else VOC's where it has any tag (or `vocs`), else the tags.
 
-    Adds a problem for each tag that is not in the list, or that cannot be a class.
+    Any, not all: one misspelt name must not make a list of its own, in which every mask is read by wrong
+    numbers. Adds a problem for each tag that is not in the list, or that cannot be a class.
     """
     found = frozenset().union(*tags.values())
     names, remedy = read_class_list(devkit), f"not in {CLASS_LIST}; add it there or mend the annotation"
     if names is None:
-        remedy = f"not in VOC's {len(VOC_CLASSES)} classes; mend the annotation"
-        names = VOC_CLASSES if vocs or found <= set(VOC_CLASSES) else tuple(sorted(found))
+        remedy = f"not in VOC's {len(VOC_CLASSES)} classes; mend the annotation, or list all in {CLASS_LIST}"
+        names = VOC_CLASSES if vocs or found & set(VOC_CLASSES) else tuple(sorted(found))
         with collected(problems, devkit / "Annotations"):
             check_class_names(names, devkit / "Annotations")
     problems += [

@@ -1,0 +1,199 @@
+"""PASCAL VOC 2012, its test devkit and SBD as their archives unpack, a few small photographs each.
+
+The forms are the genuine ones: annotations with boxes, parts and difficult objects, palette PNGs with void
+borders, MATLAB structs, image sets. All of VOC's classes are in train: each has a colour, drawn as boxes.
+"""
+
+import io
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+from scipy.io import savemat
+from scipy.sparse import csc_matrix
+
+from helpers import write_image_set
+from tagseg.datasets.voc import VOC_CLASSES
+from tagseg.images import VOID, voc_palette, write_mask
+
+Objects = tuple[tuple[str, bool], ...]
+"""Class of each object, and whether it is marked difficult."""
+
+DEVKIT, SBD_FOLDER = "VOCdevkit/VOC2012", "benchmark_RELEASE/dataset"
+
+
+def _of_train(place: int) -> Objects:
+    """Return the objects of a photograph of trainaug: several of a class, of two classes, difficult ones."""
+    own = VOC_CLASSES[place]
+    if place == len(VOC_CLASSES) - 1:
+        return ((own, True),)
+    pair = ((own, False),) if place % 3 == 0 else ()
+    second = ((VOC_CLASSES[place + 2], False),) if place % 4 == 1 else ()
+    third = ((VOC_CLASSES[(place + 3) % 20], True),) if place % 5 == 2 else ()
+    return ((own, False), *pair, *second, *third)
+
+
+TRAIN = {f"2007_{place:06}": _of_train(place) for place in range(12)}
+ADDED = {f"2008_{place:06}": _of_train(place) for place in range(12, 20)}
+"""What SBD adds: photographs of the devkit that none of its lists of segmentation has."""
+VAL = {f"2009_{place:06}": ((VOC_CLASSES[3 * place], False),) for place in range(5)} | {
+    "2009_000099": (("person", False), ("person", False), ("horse", True)),
+}
+TEST = {f"2010_{place:06}": (("person", False),) for place in range(3)}
+
+
+class MiniVoc(NamedTuple):
+    """Folders into which the three archives were unpacked."""
+
+    trainval: Path
+    test: Path
+    sbd: Path
+
+    @property
+    def devkit(self) -> Path:
+        return self.trainval / DEVKIT
+
+
+def write_mini_voc(folder: Path) -> MiniVoc:
+    """Write VOC 2012, its test devkit and SBD below a folder."""
+    made = MiniVoc(folder / "trainval", folder / "test", folder / "sbd")
+    for name, objects in (TRAIN | ADDED | VAL).items():
+        _write(made.devkit, name, objects)
+    for name, objects in (TRAIN | VAL).items():
+        write_mask(made.devkit / "SegmentationClass" / f"{name}.png", mask(name, objects, borders=True))
+    for split, names in {"train": TRAIN, "val": VAL, "trainval": TRAIN | VAL}.items():
+        write_image_set(made.devkit, split, *names)
+    for name, objects in TEST.items():
+        _write(made.test / DEVKIT, name, objects)
+    write_image_set(made.test / DEVKIT, "test", *TEST)
+    _write_sbd(made.sbd / SBD_FOLDER)
+    return made
+
+
+def tags(objects: Objects, difficult: bool = True) -> tuple[str, ...]:
+    """Return the tags that objects give, in the order of VOC's classes."""
+    names = {name for name, hard in objects if difficult or not hard}
+    return tuple(name for name in VOC_CLASSES if name in names)
+
+
+def size(name: str) -> tuple[int, int]:
+    """Return (width, height) of a photograph: the odd ones are upright."""
+    return (45, 60) if int(name[-1]) % 2 else (64, 48)
+
+
+def mask(name: str, objects: Objects, borders: bool) -> np.ndarray:
+    """Return the labels of a photograph: VOC's have a void border round each object, SBD's have none."""
+    width, height = size(name)
+    labels = np.zeros((height, width), np.uint8)
+    for (tag, _), (x, y, x2, y2) in zip(objects, _boxes(name, objects), strict=True):
+        labels[y:y2, x:x2] = VOID if borders else VOC_CLASSES.index(tag) + 1
+        labels[y + 1 : y2 - 1, x + 1 : x2 - 1] = VOC_CLASSES.index(tag) + 1
+    return labels
+
+
+def _boxes(name: str, objects: Objects) -> list[tuple[int, int, int, int]]:
+    """Return x, y, x2, y2 of each object: they stand side by side."""
+    width, height = size(name)
+    step = width // len(objects)
+    return [
+        (place * step + 2, 5, (place + 1) * step - 2, height - 4 - 6 * place) for place in range(len(objects))
+    ]
+
+
+def _write(devkit: Path, name: str, objects: Objects) -> None:
+    """Write a photograph and its annotation."""
+    labels = mask(name, objects, borders=False)
+    rng = np.random.default_rng(int(name.replace("_", "")))
+    noise = rng.integers(-30, 30, (*labels.shape, 3))
+    colours = np.vstack([[(110, 110, 110)], voc_palette()[1 : len(VOC_CLASSES) + 1]])
+    path = devkit / "JPEGImages" / f"{name}.jpg"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.clip(colours[labels] + noise, 0, 255).astype(np.uint8)).save(path, quality=95)
+    path = devkit / "Annotations" / f"{name}.xml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(annotation(name, objects), encoding="utf-8")
+
+
+# Annotations -------------------------------------------------------------------------------------
+
+_ANNOTATION = """<annotation>
+\t<folder>VOC2012</folder>
+\t<filename>{name}.jpg</filename>
+\t<source>
+\t\t<database>The VOC2007 Database</database>
+\t\t<annotation>PASCAL VOC2007</annotation>
+\t\t<image>flickr</image>
+\t</source>
+\t<size>
+\t\t<width>{size[0]}</width>
+\t\t<height>{size[1]}</height>
+\t\t<depth>3</depth>
+\t</size>
+\t<segmented>1</segmented>
+{objects}</annotation>
+"""
+_BOX = """\t\t{tab}<bndbox>
+\t\t\t{tab}<xmin>{box[0]}</xmin>
+\t\t\t{tab}<ymin>{box[1]}</ymin>
+\t\t\t{tab}<xmax>{box[2]}</xmax>
+\t\t\t{tab}<ymax>{box[3]}</ymax>
+\t\t{tab}</bndbox>
+"""
+_OBJECT = """\t<object>
+\t\t<name>{name}</name>
+\t\t<pose>Unspecified</pose>
+\t\t<truncated>0</truncated>
+\t\t<difficult>{difficult}</difficult>
+{box}{parts}\t</object>
+"""
+_PART = "\t\t<part>\n\t\t\t<name>head</name>\n{box}\t\t</part>\n"
+
+
+def annotation(name: str, objects: Objects) -> str:
+    """Return VOC's XML; persons have a part, as those of the layout task have."""
+    things = (
+        _OBJECT.format(
+            name=tag,
+            difficult=int(difficult),
+            box=_BOX.format(tab="", box=box),
+            parts=_PART.format(box=_BOX.format(tab="\t", box=box)) if tag == "person" else "",
+        )
+        for (tag, difficult), box in zip(objects, _boxes(name, objects), strict=True)
+    )
+    return _ANNOTATION.format(name=name, size=size(name), objects="".join(things))
+
+
+# SBD ---------------------------------------------------------------------------------------------
+
+
+def _write_sbd(folder: Path) -> None:
+    """Write SBD: its two lists have photographs of VOC's train and val too, and masks of all."""
+    added, train, val = list(ADDED), list(TRAIN), list(VAL)
+    for list_name, names in {
+        "train": [train[0], *added[:5], val[0]],
+        "val": [*added[5:], val[1], train[1]],
+    }.items():
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{list_name}.txt").write_text("".join(f"{name}\n" for name in names))
+        for name in names:
+            _write_mat(folder / "cls" / f"{name}.mat", mask(name, (TRAIN | ADDED | VAL)[name], borders=False))
+
+
+def _write_mat(path: Path, labels: np.ndarray) -> None:
+    """Write the struct GTcls: a boundary a class, the labels, the classes present."""
+    boundaries = np.empty((len(VOC_CLASSES), 1), object)
+    for label in range(1, len(VOC_CLASSES) + 1):
+        boundaries[label - 1, 0] = csc_matrix(_boundary(labels == label))
+    present = np.setdiff1d(labels, [0]).astype(np.uint8)[:, None]
+    record = {"Boundaries": boundaries, "Segmentation": labels, "CategoriesPresent": present}
+    stream = io.BytesIO()
+    savemat(stream, {"GTcls": record}, do_compression=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(stream.getvalue())
+
+
+def _boundary(inside: np.ndarray) -> np.ndarray:
+    """Return where a region begins and where it has ended, from left to right and from above."""
+    left, upper = np.roll(inside, 1, axis=1), np.roll(inside, 1, axis=0)
+    return (inside != left) | (inside != upper)
