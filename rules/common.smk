@@ -17,6 +17,7 @@ sys.path.insert(0, SCRIPTS)
 from tagseg.code_digest import code_digest
 from tagseg.datasets.common import MASK_FOLDER
 from tagseg.images import PHOTOGRAPH_SUFFIXES
+from tagseg.index import INDEX_FILES
 from tagseg.nodes import AUTO, CAM_SEED, TRUE_SEED, canonical_node
 
 # Jobs run the Python that runs Snakemake, also where its environment was not activated. They are told
@@ -97,7 +98,8 @@ ROUNDS = config["segmenter"]["rounds"]
 FETCHED = config["fetch"]["folder"]
 DATA_SUFFIXES = {*PHOTOGRAPH_SUFFIXES, ".xml", ".txt", ".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".mat"}
 SHARDS = range(config["shards"])
-INDEX = [f"{RUN}/index/index.csv", f"{RUN}/index/classes.csv"]
+# The last one changes with the photographs, even where the tables stay the same to the byte.
+INDEX = [f"{RUN}/index/{name}" for name in INDEX_FILES]
 TRUE_MASKS = f"{RUN}/true_masks/{{split}}"
 
 
@@ -156,11 +158,11 @@ def size_and_time(path):
     return status.st_size, status.st_mtime_ns
 
 
-def listing(*places, left_out=()):
-    """Return a digest over names, sizes and times of the data files at or below several places."""
+def listing(*places, left_out=(), drawn=""):
+    """Return a digest over names, sizes and times of the data files at or below several places, and `drawn`."""
     rows = (
         f"{number}\0{path.removeprefix(place)}\0{size}\0{time}"
         for number, place in enumerate(places)
         for path, size, time in data_files(place, left_out)
     )
-    return hashlib.sha256("\n".join(sorted(rows)).encode(errors="surrogateescape")).hexdigest()[:16]
+    return hashlib.sha256("\n".join([drawn, *sorted(rows)]).encode(errors="surrogateescape")).hexdigest()[:16]

@@ -18,7 +18,7 @@ rule make_demo:
         mem_mb=1000,
         runtime=10,
     params:
-        settings=settings(random_seed=config["random_seed"], **config["dataset"]["demo"]),
+        settings=demo_settings(),
         code=code("make_demo"),
     message:
         "drawing the demo data set"
@@ -44,13 +44,14 @@ rule build_index:
         runtime=60,
     params:
         settings=settings(**photograph_settings()),
-        listing=dataset_listing(),
+        listing=lambda wildcards: dataset_listing(),
         folder=subpath(output[0], parent=True),
         code=code("build_index"),
     message:
         "indexing the photographs"
     shell:
-        'python "$TAGSEG_SCRIPTS"/build_index.py --settings {params.settings:q} --index {params.folder:q} 2> {log:q}'
+        'python "$TAGSEG_SCRIPTS"/build_index.py --settings {params.settings:q} --listing {params.listing}'
+        " --index {params.folder:q} 2> {log:q}"
 
 
 rule collect_true_masks:
@@ -64,6 +65,7 @@ rule collect_true_masks:
         f"{RUN}/logs/collect_true_masks/{{split}}.log",
     benchmark:
         f"{RUN}/benchmarks/collect_true_masks/{{split}}.tsv"
+    priority: 10  # what is wrong with masks shows before hours of training
     conda:
         "../envs/light.yaml"
     threads: 4
@@ -75,7 +77,7 @@ rule collect_true_masks:
             **true_mask_settings(),
             collected=wildcards.split in config["dataset"]["true_masks"],
         ),
-        listing=true_mask_listing(),
+        listing=lambda wildcards: true_mask_listing(),
         index=subpath(input[0], parent=True),
         code=code("collect_true_masks"),
     message:
@@ -109,7 +111,7 @@ rule check_data:
             true_masks=true_mask_settings(),
             splits=sorted(config["dataset"]["true_masks"]),
         ),
-        listings=[dataset_listing(), true_mask_listing()],
+        listings=lambda wildcards: [dataset_listing(), true_mask_listing()],
         code=code("check_data"),
     message:
         "checking every photograph and true mask"

@@ -92,13 +92,19 @@ def true_mask_places():
 @cache
 def dataset_listing():
     """Return a digest of the users' files from which the index is built: true masks are none of them."""
-    return listing(*photograph_places(), left_out=below(config["photos"], MASK_FOLDER))
+    drawn = code("make_demo") + demo_settings() if config["dataset"]["kind"] == "demo" else ""
+    return listing(*photograph_places(), left_out=below(config["photos"], MASK_FOLDER), drawn=drawn)
 
 
 @cache
 def true_mask_listing():
     """Return a digest of the users' files of true masks."""
     return listing(*true_mask_places())
+
+
+def demo_settings():
+    """Return what the demo data set is drawn by."""
+    return settings(random_seed=config["random_seed"], **config["dataset"]["demo"])
 
 
 def photograph_settings():

@@ -1,9 +1,10 @@
 """Index a data set: one row a photograph, with its size, split and tags.
 
-    build_index.py --settings '{"kind": "photos", "root": "photos", ...}' --index FOLDER
+    build_index.py --settings '{"kind": "photos", "root": "photos", ...}' --listing DIGEST --index FOLDER
 
-The settings are those of `tagseg.datasets.readers`. Writes index.csv and classes.csv into FOLDER. Where
-something is wrong with the data set, writes all of it to problems.csv there instead, and fails.
+The settings are those of `tagseg.datasets.readers`. Writes index.csv, classes.csv and source.txt (the
+DIGEST of names, sizes and times of the files) into FOLDER. Where something is wrong with the data set,
+writes all of it to problems.csv there instead, and fails.
 """
 
 import argparse
@@ -26,7 +27,7 @@ def main() -> None:
     if len(index.photographs) < len(found.photographs):
         left_out = len(found.photographs) - len(index.photographs)
         say(f"left out {left_out} train photographs without a tag")
-    write_index(arguments.index, index)
+    write_index(arguments.index, index, arguments.listing)
     say(summary(index))
 
 
@@ -35,6 +36,7 @@ def parse_arguments() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--settings", type=settings, required=True, metavar="JSON")
+    parser.add_argument("--listing", required=True, metavar="DIGEST", help="of the data set's files")
     parser.add_argument("--index", type=Path, required=True, metavar="FOLDER")
     return parser.parse_args()
 

@@ -16,7 +16,7 @@ from tagseg.classifier import Classifier, ClassifierSettings, describe
 from tagseg.code_digest import code_digest
 from tagseg.devices import autocast, device, set_threads
 from tagseg.files import write_json
-from tagseg.index import Index, read_index
+from tagseg.index import INDEX_FILES, Index, read_index
 from tagseg.metrics import average_precision
 from tagseg.photographs import Augmentation, TrainingSet, batches, square, tag_vector
 from tagseg.training import (
@@ -36,7 +36,7 @@ def main() -> None:
     torch.manual_seed(settings.random_seed)
     network = ClassifierSettings(**arguments.settings["network"])
     classifier = Classifier(network, len(index.classes))
-    files = [Path(arguments.index) / name for name in ("index.csv", "classes.csv")]
+    files = [Path(arguments.index) / name for name in INDEX_FILES]
     files += weights_files(network.weights)
     identity = fingerprint(arguments.settings, files, code_digest(__file__))
     with device() as where, resumable_state(arguments.checkpoint) as state:

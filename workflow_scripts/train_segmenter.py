@@ -17,7 +17,7 @@ from tagseg.devices import device, set_threads
 from tagseg.errors import TagsegError
 from tagseg.files import write_json
 from tagseg.images import VOID
-from tagseg.index import Index, read_index
+from tagseg.index import INDEX_FILES, Index, read_index
 from tagseg.mask_shards import MANIFEST, MaskFile, read_mask_shards
 from tagseg.photographs import Augmentation, TrainingSet
 from tagseg.training import (
@@ -38,7 +38,7 @@ def main() -> None:
     data = data_of(index, read_mask_shards(arguments.masks), settings)
     torch.manual_seed(settings.random_seed)
     model = DeepLabLargeFov(network, len(index.classes))
-    files = [Path(arguments.index) / name for name in ("index.csv", "classes.csv")]
+    files = [Path(arguments.index) / name for name in INDEX_FILES]
     files += [Path(shard) / MANIFEST for shard in arguments.masks] + weights_files(network.weights)
     identity = fingerprint(arguments.settings, files, code_digest(__file__))
     with device() as where, resumable_state(arguments.checkpoint) as state:

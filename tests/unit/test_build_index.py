@@ -19,13 +19,13 @@ from helpers import (
 from tagseg.datasets.problems import DatasetProblems, Problem, problems_in
 from tagseg.datasets.readers import check_train, train_problems, without_untagged
 from tagseg.errors import TagsegError
-from tagseg.index import Index, Photograph, read_index
+from tagseg.index import INDEX_FILES, Index, Photograph, read_index
 
 LISTS = {"train_list": "train", "val_list": "val", "test_list": None, "difficult": True}
 
 
 def run_script(monkeypatch, content, folder):
-    arguments = ["--settings", json.dumps(content), "--index", str(folder)]
+    arguments = ["--settings", json.dumps(content), "--listing", "c0ffee", "--index", str(folder)]
     monkeypatch.setattr(sys, "argv", ["build_index.py", *arguments])
     build_index.main()
 
@@ -51,7 +51,8 @@ def test_script_writes_the_index_and_says_its_numbers(tmp_path, monkeypatch, cap
     assert capsys.readouterr().err.splitlines()[-1] == (
         "2 train, 1 val, 0 test photographs, 2 classes; train: 1.500 tags a photograph, 1 of a single class"
     )
-    assert {path.name for path in (tmp_path / "index").iterdir()} == {"index.csv", "classes.csv"}
+    assert {path.name for path in (tmp_path / "index").iterdir()} == set(INDEX_FILES)
+    assert (tmp_path / "index" / "source.txt").read_text() == "c0ffee\n"
 
 
 @pytest.mark.parametrize("kind", ["voc", "demo"])

@@ -42,6 +42,27 @@ def folder(tmp_path):
     return write_all(tmp_path / "photos", "dog/1.jpg", "dog/far away/2.png", "犬 x/1.webp", "train/3.JPG")
 
 
+# What looks like folders of classes and is none ------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["Labels.csv", "annotations.csv", "tags.JSONL", "labels.xlsx"])
+def test_a_table_of_another_name_is_not_passed_over(folder, name):
+    (folder / name).write_text("image,labels\ndog/1.jpg,cat\n")
+    message = rf"{name} is no labels\.csv or .*name it in dataset\.labels, or say `labels: folders`"
+    with pytest.raises(TagsegError, match=message):
+        index(folder)
+    assert index(folder, labels="folders").classes == ("background", "dog", "train", "犬 x")
+
+
+def test_one_folder_of_images_is_no_class_by_itself(tmp_path):
+    folder = write_all(tmp_path / "photos", "images/1.jpg", "images/2.jpg")
+    with pytest.raises(
+        TagsegError, match=r"labels\.csv: no such file; .*\(one class alone: say `labels: folders`"
+    ):
+        index(folder)
+    assert index(folder, labels="folders").classes == ("background", "images")
+
+
 # Good folders -----------------------------------------------------------------------------------
 
 

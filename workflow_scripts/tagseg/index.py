@@ -10,6 +10,9 @@ from tagseg.files import atomic_file
 from tagseg.images import voc_palette
 
 SPLITS = ("train", "val", "test")
+INDEX_FILES = ("index.csv", "classes.csv", "source.txt")
+"""The photographs, the classes, and a digest of the files that were indexed, which changes with them."""
+
 BACKGROUND = "background"
 SEPARATOR = ";"
 MAX_CLASSES = 255  # labels are uint8 and 255 is void
@@ -68,9 +71,11 @@ def check_class_names(names: Sequence[str], source: str | Path) -> None:
         raise TagsegError(f"{source}: {len(names)} classes, where 1 to {MAX_CLASSES - 1} are possible")
 
 
-def write_index(folder: str | Path, index: Index) -> None:
-    """Write `index.csv` and `classes.csv` (number, name, colour) into `folder`, each atomically."""
+def write_index(folder: str | Path, index: Index, source: str = "") -> None:
+    """Write INDEX_FILES into `folder`, each atomically; `source` is the digest of what was indexed."""
     folder = Path(folder)
+    with atomic_file(folder / "source.txt") as aside:
+        aside.write_text(f"{source}\n")
     with (
         atomic_file(folder / "classes.csv") as aside,
         open(aside, "w", newline="", encoding="utf-8") as stream,

@@ -33,6 +33,7 @@ from tagseg.images import PHOTOGRAPH_SUFFIXES
 from tagseg.index import BACKGROUND, Index, Photograph, check_class_names
 
 TABLES = ("labels.csv", "labels.tsv", "labels.jsonl")
+_TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".xls", ".xlsx")
 FOLDERS = "folders"
 
 _LIST_REMEDY = f"add it to {CLASS_LIST} or mend the row"
@@ -80,12 +81,26 @@ def _read_labels(root: Path, labels: str | None) -> tuple[list[Row], list[Proble
         raise TagsegError(f"{root}: {' and '.join(tables)} are there; name one of them in dataset.labels")
     if tables:
         return read_rows(root, tables[0])
+    _check_no_table(root)
+    missing = f"{root / TABLES[0]}: no such file; {TABLE_REMEDY}, or put the images into one folder a class"
     try:
-        return read_class_folders(root)
+        rows, problems = read_class_folders(root)
     except TagsegError:
+        raise TagsegError(missing) from None
+    # A table that was forgotten beside a folder `images` looks like that.
+    if len({tag for row in rows for tag in row.tags}) == 1 and not problems:
+        raise TagsegError(f"{missing} (one class alone: say `labels: {FOLDERS}` in the section dataset)")
+    return rows, problems
+
+
+def _check_no_table(root: Path) -> None:
+    """Raise TagsegError where a table of another name lies there: folders would be taken for classes."""
+    stray = sorted(path.name for path in root.iterdir() if path.suffix.lower() in _TABLE_SUFFIXES)
+    if stray:
         raise TagsegError(
-            f"{root / TABLES[0]}: no such file; {TABLE_REMEDY}, or put the images into one folder a class"
-        ) from None
+            f"{root}: {', '.join(stray)} is no {' or '.join(TABLES)}; name it in dataset.labels, or say "
+            f"`labels: {FOLDERS}` there if each folder is a class"
+        )
 
 
 def _class_names(root: Path, rows: Sequence[Row], told: bool) -> tuple[tuple[str, ...], list[Problem]]:
