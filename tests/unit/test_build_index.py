@@ -98,7 +98,7 @@ def test_all_problems_are_in_a_table_until_they_are_mended(tmp_path, monkeypatch
     for number in range(60):
         write_photograph(tmp_path / "photos" / f"{number}.jpg")
     run_script(monkeypatch, content, tmp_path / "index")
-    assert {path.name for path in (tmp_path / "index").iterdir()} == {"index.csv", "classes.csv"}
+    assert {path.name for path in (tmp_path / "index").iterdir()} == set(INDEX_FILES)
 
 
 def test_problems_are_written_as_they_are_and_lines_only_where_there_are_some(tmp_path):
