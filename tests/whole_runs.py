@@ -22,8 +22,14 @@ class Run:
     targets = ("all", "ablation", "upper_bound")
 
     def __init__(self, name: str, results: Path, *options: str) -> None:
-        self.folder = results / name
+        self.folder, self.options = results / name, options
         snakemake(*options, "--", *self.targets)
+
+    def miou_of_chosen_layer(self) -> float:
+        """Return the mIoU of the proxy masks with `layer: auto`, made if they are not there."""
+        target = self.folder / "scores" / "proxy_masks" / "auto.json"
+        snakemake(*self.options, "layer=auto", "--", str(target))
+        return self.miou("proxy_masks", target.name)
 
     def miou(self, *path: str) -> float:
         """Return the mIoU in percent of a score file below scores/."""
