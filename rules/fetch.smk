@@ -33,8 +33,14 @@ os.environ.update(
 )
 
 
+# Nodes of a cluster often reach no server.
+localrules:
+    fetch_archive,
+
+
 # No `retries`: the script itself goes on after what may pass, and what does not, fails just so again.
 rule fetch_archive:
+    """Fetch an archive, going on where an earlier attempt ended."""
     output:
         f"{FETCHED}/archives/{{archive}}",
     log:
@@ -43,8 +49,6 @@ rule fetch_archive:
         f"{FETCHED}/benchmarks/fetch_archive/{{archive}}.tsv"
     wildcard_constraints:
         archive="|".join(map(re.escape, ARCHIVES)),
-    """Fetch an archive, going on where an earlier attempt ended."""
-    localrule: True  # nodes of a cluster often reach no server
     conda:
         "../envs/light.yaml"
     threads: 1

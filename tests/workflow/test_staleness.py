@@ -21,7 +21,6 @@ CONFIG_CHANGES = {
     "segmenter.inference.sizes": ({"segmenter": {"inference": {"sizes": [64, 96]}}}, ["predict_masks"]),
     "features.sizes": ({"features": {"sizes": [64, 96]}}, ["extract_features", "compute_cam"]),
     "dataset.difficult": ({"dataset": {"difficult": False}}, ["build_index"]),
-    "dataset.true_masks": ({"dataset": {"true_masks": []}}, ["collect_true_masks"]),
     "random_seed": ({"random_seed": 1}, ["make_demo"]),
 }
 
@@ -215,6 +214,13 @@ def test_one_split_less_with_true_masks_leaves_the_scores_of_the_other(run):
     assert run.planned("all", config={"dataset": {"true_masks": ["val"]}}) == Counter(
         collect_true_masks=1, score_masks=2, draw_report=1
     )
+
+
+def test_an_upper_bound_without_true_masks_of_train_is_refused_at_once(run):
+    config = {"run": "without_truth", "dataset": {"true_masks": ["val"]}}
+    done = run.snakemake("-n", "--", "upper_bound", config=config)
+    assert done.returncode != 0
+    assert "add train to dataset.true_masks" in done.stdout
 
 
 @contextmanager
