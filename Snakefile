@@ -7,8 +7,8 @@
 #   split     train, val, test
 #   shard     part of a split, from 0; how many there are is `shards` in the configuration
 #
-# Targets: all (default), ablation, upper_bound, segment, submission (for the VOC test server), check_data (a
-# report of the data set, with what is wrong with it).
+# Targets: all (default), ablation, upper_bound, tables and figures (the paper's, with ours), segment, submission
+# (for the VOC test server), check_data (a report of the data set, with what is wrong with it).
 
 
 configfile: "config.yaml"
@@ -23,6 +23,8 @@ include: "rules/patterns.smk"
 include: "rules/proxy.smk"
 include: "rules/segmenter.smk"
 include: "rules/scores.smk"
+include: "rules/tables.smk"
+include: "rules/figures.smk"
 include: "rules/report.smk"
 include: "rules/segment.smk"
 include: "rules/submission.smk"
@@ -38,7 +40,7 @@ wildcard_constraints:
 
 
 rule all:
-    """The whole job of the run: the final network, its scores, and the report."""
+    """The whole job of the run: the final network, its scores, and the report with all that it shall hold."""
     default_target: True
     input:
         checkpoint(LAYER, config["segmenter"]["rounds"]),

@@ -20,7 +20,7 @@ PHOTOGRAPHS, CLASSES, TAGS, CHANNELS, SIDE, RUNS = 60, 10, 2, 512, 21, 5
 
 
 class MemoryShard:
-    """The part of a FeatureShard that the moments read, in memory."""
+    """The part of a MapShard that the moments read, in memory."""
 
     def __init__(self, maps: np.ndarray) -> None:
         self.ids = tuple(f"photograph {number}" for number in range(len(maps)))

@@ -5,7 +5,7 @@ rule train_classifier:
     """Train the multi-label classifier on the tags."""
     input:
         INDEX,
-        weights=weights_of("classifier"),
+        weights=weights_of(config["classifier"]["network"]),
     output:
         checkpoint=f"{RUN}/classifier/checkpoint.pth",
         log=f"{RUN}/classifier/training.json",
@@ -18,13 +18,14 @@ rule train_classifier:
         "../envs/torch.yaml"
     threads: 8
     resources:
-        gpu=1,
+        gpu=config["gpus"],
         mem_mb=8000,
         runtime=1440,
     params:
         settings=settings(
             network=config["classifier"]["network"],
             training=seeded(config["classifier"]["training"]),
+            deterministic=config["deterministic"],
         ),
         index=subpath(input[0], parent=True),
         code=code("train_classifier"),
@@ -33,7 +34,7 @@ rule train_classifier:
     shell:
         'python "$TAGSEG_SCRIPTS"/train_classifier.py --index {params.index:q} --settings {params.settings:q}'
         " --checkpoint {output.checkpoint:q} --log {output.log:q}"
-        " --average-precision {output.precision:q} --threads {threads} 2> {log:q}"
+        " --average-precision {output.precision:q} --threads {threads} --processes {resources.gpu} 2> {log:q}"
 
 
 rule extract_features:
@@ -55,7 +56,7 @@ rule extract_features:
         mem_mb=8000,
         runtime=240,
     params:
-        settings=settings(**config["features"]),
+        settings=settings(**config["features"], deterministic=config["deterministic"]),
         index=subpath(input[0], parent=True),
         shards=len(SHARDS),
         code=code("extract_features"),
@@ -86,7 +87,7 @@ rule compute_cam:
         mem_mb=8000,
         runtime=240,
     params:
-        settings=settings(**config["features"]),
+        settings=settings(**config["features"], deterministic=config["deterministic"]),
         index=subpath(input[0], parent=True),
         shards=len(SHARDS),
         code=code("compute_cam"),

@@ -18,7 +18,7 @@ from tagseg.code_digest import code_digest
 from tagseg.datasets.common import MASK_FOLDER
 from tagseg.images import PHOTOGRAPH_SUFFIXES
 from tagseg.index import INDEX_FILES
-from tagseg.nodes import AUTO, CAM_SEED, TRUE_SEED, canonical_node
+from tagseg.nodes import AUTO, CAM_SEED, PAPER_NODES, TRUE_SEED, canonical_node
 
 # Jobs run the Python that runs Snakemake, also where its environment was not activated. They are told
 # where our scripts are by a variable: a param would re-run everything where the repository moved.
@@ -92,6 +92,8 @@ for section, keys in (
 RUN = f"{config['results']}/{config['run']}"
 LAYER = canonical_node(config["layer"])
 ABLATION_LAYERS = [canonical_node(layer) for layer in config["ablation"]["layers"]]
+FIGURE_LAYERS = [canonical_node(layer) for layer in config["figures"]["layers"]]
+TABLE_SEEDS = [canonical_node(seed) for seed in config["tables"]["seeds"]]
 NODE = rf"(?!(?:{CAM_SEED}|{TRUE_SEED}|{AUTO})(?:/|$))[A-Za-z][A-Za-z0-9_.]*"
 BACKBONE = config["segmenter"]["network"]["backbone"]
 ROUNDS = config["segmenter"]["rounds"]

@@ -128,10 +128,29 @@ def true_mask_settings():
     return dict(kind=kind, root=data_root(), **({"sbd": sbd_of_masks()} if kind == "voc" else {}))
 
 
-def weights_of(section):
-    """Return the file of weights that a section of the configuration names, if it names one."""
-    weights = config[section]["network"]["weights"]
-    return [] if weights in (None, "imagenet") else [weights]
+def weights_of(network):
+    """Return the file of weights that a `network` section names, if it names one."""
+    return [] if network["weights"] in (None, "imagenet") else [network["weights"]]
+
+
+def segmenter_of(backbone):
+    """Return `network` and `training` of the segmenter on a backbone: the run's own, or one of the tables'."""
+    own = config["segmenter"]
+    other = config["tables"]["networks"].get(backbone, {})
+    return {
+        "network": {**own["network"], **other.get("network", {}), "backbone": backbone},
+        "training": seeded({**own["training"], **other.get("training", {})}),
+    }
+
+
+def segmenter_weights(wildcards):
+    """Return the file of weights that the segmenter on a backbone starts from, if there is one."""
+    return weights_of(segmenter_of(wildcards.backbone)["network"])
+
+
+def segmenter_settings(wildcards):
+    """Return what the training of the segmenter on a backbone depends on."""
+    return settings(**segmenter_of(wildcards.backbone), deterministic=config["deterministic"])
 
 
 def seeded(training):
@@ -166,16 +185,17 @@ def labels_of_round(wildcards):
     return shards(before.format(seed=wildcards.seed, backbone=wildcards.backbone, shard="{shard}"))
 
 
-def prediction_settings(wildcards):
-    """Return how a split is predicted: train gives labels for retraining, the others are the test phase."""
-    section = config["segmenter"]
-    retrain = section["retrain"] if wildcards.split == "train" else {"restrict_to_tags": False, "crf": True}
-    crf = crf_settings("test") if retrain["crf"] else None
+def decision_settings(wildcards):
+    """Return how logits become masks: train gives labels for retraining, the others are the test phase."""
+    retrain = (
+        config["segmenter"]["retrain"]
+        if wildcards.split == "train"
+        else {"restrict_to_tags": False, "crf": True}
+    )
     return settings(
-        inference=section["inference"],
         longest_side=config["longest_side"],
         restrict_to_tags=retrain["restrict_to_tags"],
-        crf=crf,
+        crf=crf_settings("test") if retrain["crf"] else None,
     )
 
 
@@ -185,9 +205,68 @@ def predicted_shards(wildcards):
     return shards(PREDICTED.format(**words, shard="{shard}"))
 
 
-def val_scores(seed, number):
-    """Return the score file of val for the network of a seed and round."""
-    return f"{RUN}/scores/val/{seed}/{BACKBONE}/round{number}.json"
+def val_scores(seed, number, backbone=BACKBONE, split="val"):
+    """Return the score file of val, or of another split, for the network of a seed and round."""
+    return f"{RUN}/scores/{split}/{seed}/{backbone}/round{number}.json"
+
+
+def scored_if_wanted(path):
+    """Return a score file of the tables; None where it is not there and nothing is to be trained for it."""
+    return path if config["tables"]["missing"] == "run" or os.path.exists(path) else None
+
+
+def scored(rows, *columns):
+    """Return the score files that rows of a table name in some of their columns."""
+    return [row[column] for row in rows for column in columns if row[column]]
+
+
+def table_1_rows():
+    """Return the rows of table 1: name, the paper's row of the same name or None, score file or None."""
+    seeds = [(seed, 1, "") for seed in TABLE_SEEDS]
+    again = [(LAYER, ROUNDS, " + retrain")] if ROUNDS > 1 else []
+    rows = [(paper_name(seed), number, suffix, seed) for seed, number, suffix in seeds + again]
+    return [
+        {
+            "name": f"{name}{suffix}",
+            "paper": f"{name}{suffix.title()}" if name in PAPER_NODES and number < 3 else None,
+            "scores": scored_if_wanted(val_scores(seed, number)),
+        }
+        for name, number, suffix, seed in rows
+    ]
+
+
+def paper_name(seed):
+    """Return the name of a seed in tables and figures: a block's as the paper has it, CAM in capitals."""
+    names = {node: name for name, node in PAPER_NODES.items()} | {CAM_SEED: "CAM"}
+    return names.get(seed, seed)
+
+
+def table_2_rows():
+    """Return the rows of table 2: our networks, with their score files of val and, if there, of test."""
+    tested = "test" in config["dataset"]["true_masks"]
+    return [
+        {
+            "name": f"tagseg ({backbone})",
+            "val": scored_if_wanted(val_scores(LAYER, ROUNDS, backbone)),
+            "test": scored_if_wanted(val_scores(LAYER, ROUNDS, backbone, "test")) if tested else None,
+        }
+        for backbone in (BACKBONE, *(name for name in config["tables"]["networks"] if name != BACKBONE))
+    ]
+
+
+def table_3_row():
+    """Return the score file of table 3: that of the final network on val."""
+    return {"scores": scored_if_wanted(val_scores(LAYER, ROUNDS))}
+
+
+def of_figure_layers(pattern):
+    """Return the paths of all shards of the figures' layers: `pattern` with {layer} and {shard} filled in."""
+    return [path for layer in FIGURE_LAYERS for path in shards(pattern.replace("{layer}", layer))]
+
+
+def figure_settings(*keys, **more):
+    """Return what a figure is drawn by: some keys of `figures`, and `more`."""
+    return settings(**{key: config["figures"][key] for key in keys}, **more)
 
 
 def segmented_folder(wildcards):

@@ -5,12 +5,26 @@ REPORT_NAMES = {
     "summary": "summary.md",
     "table": "summary.csv",
     "examples_val": "examples_val.png",
-    "examples_train": "examples_train.png",
+    "best_worst": "best_worst.png",
     "per_class": "per_class.png",
-    "explained_variance": "explained_variance.png",
     "training": "training.png",
+    "examples_train": "examples_train.png",
+    "explained_variance": "explained_variance.png",
 }
-REPORT_FILES = [f"{REPORT}/{name}" for name in REPORT_NAMES.values()]
+PAGE = f"{REPORT}/report.html"
+REPORT_FILES = [PAGE, *(f"{REPORT}/{name}" for name in REPORT_NAMES.values())]
+REPORT_TABLES = [
+    *([f"{TABLES}/layers.csv"] if LAYER == AUTO else []),
+    *([path for path in TABLE_FILES if path.endswith(".csv")] if config["report"]["tables"] else []),
+    *([f"{TABLES}/ablation.csv"] if config["report"]["tables"] else []),
+]
+REPORT_FIGURES = (
+    [path for path in FIGURE_FILES if path.endswith(".png")] if config["report"]["figures"] else []
+)
+
+
+# What `snakemake --report` opens on: a page of results that the run itself has made.
+report: os.path.abspath(f"{REPORT}/front.rst")
 
 
 rule draw_report:
@@ -35,7 +49,7 @@ rule draw_report:
         ),
     output:
         **{
-            key: report(f"{REPORT}/{name}", category="Results", caption=f"../docs/report/{key}.rst")
+            key: report(f"{REPORT}/{name}", category="Run", caption=f"../docs/report/{key}.rst")
             for key, name in REPORT_NAMES.items()
         },
     log:
@@ -62,3 +76,40 @@ rule draw_report:
         " --seed-masks {input.seed_masks:q} --proxy-masks {input.proxy_masks:q}"
         " --predictions {input.predictions:q} --true-masks {input.truth:q}"
         " --report {params.folder:q} 2> {log:q}"
+
+
+rule compose_report:
+    """Compose the page of results: scores, tables, figures, curves, best and worst, provenance."""
+    input:
+        INDEX,
+        summary=rules.draw_report.output.table,
+        val_scores=[val_scores(LAYER, number) for number in range(1, ROUNDS + 1)],
+        tables=REPORT_TABLES,
+        plots=[path.replace(".csv", ".png") for path in REPORT_TABLES if "table_" not in path],
+        pictures=[path for path in rules.draw_report.output if path.endswith(".png")],
+        figures=REPORT_FIGURES,
+    output:
+        html=PAGE,
+        front=f"{REPORT}/front.rst",
+    log:
+        f"{RUN}/logs/compose_report.log",
+    benchmark:
+        f"{RUN}/benchmarks/compose_report.tsv"
+    conda:
+        "../envs/torch.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        settings=settings(**config),
+        index=subpath(input[0], parent=True),
+        benchmarks=f"{RUN}/benchmarks",
+        code=code("compose_report"),
+    message:
+        "composing the page of results"
+    shell:
+        'python "$TAGSEG_SCRIPTS"/compose_report.py --index {params.index:q} --settings {params.settings:q}'
+        " --summary {input.summary:q} --val-scores {input.val_scores:q} --tables {input.tables:q}"
+        " --figures {input.pictures:q} {input.plots:q} {input.figures:q} --benchmarks {params.benchmarks:q}"
+        " --html {output.html:q} --front {output.front:q} 2> {log:q}"

@@ -26,6 +26,7 @@ rule segment_photographs:
             inference=config["segmenter"]["inference"],
             longest_side=config["longest_side"],
             crf=crf_settings("test"),
+            deterministic=config["deterministic"],
         ),
         index=subpath(input[0], parent=True),
         photographs=config["new_photos"] or "",

@@ -1,6 +1,8 @@
 # The segmenter: trained on proxy masks, then retrained on its own predictions of train.
 
-PREDICTED = f"{RUN}/predictions/{{seed}}/{{backbone}}/round{{round}}/{{split}}/shard-{{shard}}"
+NETWORK = "{seed}/{backbone}/round{round}"
+LOGITS = f"{RUN}/logits/{NETWORK}/{{split}}/shard-{{shard}}.h5"
+PREDICTED = f"{RUN}/predictions/{NETWORK}/{{split}}/shard-{{shard}}"
 
 
 rule train_segmenter:
@@ -8,47 +10,44 @@ rule train_segmenter:
     input:
         INDEX,
         masks=labels_of_round,
-        weights=weights_of("segmenter"),
+        weights=segmenter_weights,
     output:
-        checkpoint=f"{RUN}/segmenter/{{seed}}/{{backbone}}/round{{round}}/checkpoint.pth",
-        log=f"{RUN}/segmenter/{{seed}}/{{backbone}}/round{{round}}/training.json",
+        checkpoint=f"{RUN}/segmenter/{NETWORK}/checkpoint.pth",
+        log=f"{RUN}/segmenter/{NETWORK}/training.json",
     log:
-        f"{RUN}/logs/train_segmenter/{{seed}}/{{backbone}}/round{{round}}.log",
+        f"{RUN}/logs/train_segmenter/{NETWORK}.log",
     benchmark:
-        f"{RUN}/benchmarks/train_segmenter/{{seed}}/{{backbone}}/round{{round}}.tsv"
+        f"{RUN}/benchmarks/train_segmenter/{NETWORK}.tsv"
     conda:
         "../envs/torch.yaml"
     threads: 8
     resources:
-        gpu=1,
+        gpu=config["gpus"],
         mem_mb=12000,
         runtime=2880,
     params:
-        settings=lambda wildcards: settings(
-            network={**config["segmenter"]["network"], "backbone": wildcards.backbone},
-            training=seeded(config["segmenter"]["training"]),
-        ),
+        settings=segmenter_settings,
         index=subpath(input[0], parent=True),
         code=code("train_segmenter"),
     message:
-        "training the segmenter on {wildcards.seed}, round {wildcards.round}"
+        "training {wildcards.backbone} on {wildcards.seed}, round {wildcards.round}"
     shell:
         'python "$TAGSEG_SCRIPTS"/train_segmenter.py --index {params.index:q} --settings {params.settings:q}'
         " --masks {input.masks:q} --checkpoint {output.checkpoint:q} --log {output.log:q}"
-        " --threads {threads} 2> {log:q}"
+        " --threads {threads} --processes {resources.gpu} 2> {log:q}"
 
 
-rule predict_masks:
-    """Predict a shard of a split at several scales, with a dense CRF."""
+rule compute_logits:
+    """Forward a shard of a split through the segmenter at several scales."""
     input:
         INDEX,
         checkpoint=rules.train_segmenter.output.checkpoint,
     output:
-        directory(PREDICTED),
+        LOGITS if config["segmenter"]["keep_logits"] else temp(LOGITS),
     log:
-        f"{RUN}/logs/predict_masks/{{seed}}/{{backbone}}/round{{round}}/{{split}}/shard-{{shard}}.log",
+        f"{RUN}/logs/compute_logits/{NETWORK}/{{split}}/shard-{{shard}}.log",
     benchmark:
-        f"{RUN}/benchmarks/predict_masks/{{seed}}/{{backbone}}/round{{round}}/{{split}}/shard-{{shard}}.tsv"
+        f"{RUN}/benchmarks/compute_logits/{NETWORK}/{{split}}/shard-{{shard}}.tsv"
     conda:
         "../envs/torch.yaml"
     threads: 8
@@ -57,13 +56,47 @@ rule predict_masks:
         mem_mb=8000,
         runtime=480,
     params:
-        settings=prediction_settings,
+        settings=settings(
+            inference=config["segmenter"]["inference"],
+            longest_side=config["longest_side"],
+            deterministic=config["deterministic"],
+        ),
         index=subpath(input[0], parent=True),
         shards=len(SHARDS),
-        code=code("predict_masks"),
+        code=code("compute_logits"),
     message:
-        "predicting {wildcards.split} with {wildcards.seed}, round {wildcards.round}, shard {wildcards.shard}"
+        "logits of {wildcards.split}, {wildcards.seed}, round {wildcards.round}, shard {wildcards.shard}"
     shell:
-        'python "$TAGSEG_SCRIPTS"/predict_masks.py --index {params.index:q} --settings {params.settings:q}'
+        'python "$TAGSEG_SCRIPTS"/compute_logits.py --index {params.index:q} --settings {params.settings:q}'
         " --split {wildcards.split} --shard {wildcards.shard} --shards {params.shards}"
-        " --checkpoint {input.checkpoint:q} --masks {output:q} --threads {threads} 2> {log:q}"
+        " --checkpoint {input.checkpoint:q} --logits {output:q} --threads {threads} 2> {log:q}"
+
+
+rule decide_masks:
+    """Make masks of a shard's logits, with a dense CRF."""
+    input:
+        INDEX,
+        logits=rules.compute_logits.output[0],
+    output:
+        directory(PREDICTED),
+    log:
+        f"{RUN}/logs/decide_masks/{NETWORK}/{{split}}/shard-{{shard}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/decide_masks/{NETWORK}/{{split}}/shard-{{shard}}.tsv"
+    conda:
+        "../envs/torch.yaml"
+    threads: 8
+    resources:
+        mem_mb=12000,
+        runtime=480,
+    params:
+        settings=decision_settings,
+        index=subpath(input[0], parent=True),
+        shards=len(SHARDS),
+        code=code("decide_masks"),
+    message:
+        "masks of {wildcards.split}, {wildcards.seed}, round {wildcards.round}, shard {wildcards.shard}"
+    shell:
+        'python "$TAGSEG_SCRIPTS"/decide_masks.py --index {params.index:q} --settings {params.settings:q}'
+        " --split {wildcards.split} --shard {wildcards.shard} --shards {params.shards}"
+        " --logits {input.logits:q} --masks {output:q} --threads {threads} 2> {log:q}"

@@ -12,21 +12,22 @@ from torch.nn import functional as F
 from tagseg import commandline
 from tagseg.cam_shards import write_cam
 from tagseg.classifier import Classifier, load_classifier
-from tagseg.devices import autocast, device, set_threads
-from tagseg.features import views
+from tagseg.devices import autocast, device, prepare
 from tagseg.index import Index, Photograph, read_index
+from tagseg.map_shards import views
 from tagseg.photographs import batches, square
 
 
 def main() -> None:
     arguments = parse_arguments()
-    set_threads(arguments.threads)
+    prepare(arguments.threads, arguments.settings["deterministic"])
     index = read_index(arguments.index)
     rows = index.shard("train", arguments.shard, arguments.shards)
     classifier = load_classifier(arguments.checkpoint, index.classes)
     with device() as where:
         classifier.to(where, memory_format=torch.channels_last)
-        write_cam(arguments.cam, cam_of_tags(classifier, index, rows, arguments.settings, where))
+        read = batches(rows, arguments.settings["batch_size"], arguments.threads)
+        write_cam(arguments.cam, cam_of_tags(classifier, index, rows, read, arguments.settings, where))
 
 
 def parse_arguments():
@@ -43,12 +44,12 @@ def cam_of_tags(
     classifier: Classifier,
     index: Index,
     rows: tuple[Photograph, ...],
+    read: Iterator[tuple[int, list[np.ndarray]]],
     settings: dict,
     where: torch.device,
 ) -> Iterator[tuple[str, int, np.ndarray]]:
-    """Yield (id, class number, map float32 (h, w)) for every tag of every photograph."""
-    size = settings["batch_size"]
-    for start, images in commandline.progress(batches(rows, size), "CAM", -(-len(rows) // size)):
+    """Yield (id, class number, map float32 (h, w)) for every tag of every photograph; `read` gives them."""
+    for start, images in commandline.progress(read, "CAM", -(-len(rows) // settings["batch_size"])):
         maps = mean_cam(classifier, images, settings, where)
         for row, cams in zip(rows[start:], maps, strict=False):
             for number in index.numbers(row):

@@ -1,43 +1,40 @@
 """Draw the report of a run: a summary of its scores, example photographs, curves and bars.
 
-Writes summary.md, summary.csv, examples_train.png, examples_val.png, training.png,
+Writes summary.md, summary.csv, examples_train.png, examples_val.png, best_worst.png, training.png,
 explained_variance.png and per_class.png. Everything is made before anything is written.
 """
 
-import hashlib
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
 from matplotlib.figure import Figure
 
 from tagseg import commandline
 from tagseg.errors import TagsegError
-from tagseg.figures import (
-    Example,
-    explained_variance,
-    message,
-    per_class,
-    qualitative,
-    training_curves,
-    write_figure,
+from tagseg.examples import (
+    Truths,
+    at_even_ranks,
+    best_and_worst,
+    choose,
+    example,
+    grid,
+    rank,
+    read_truths,
+    with_masks_first,
 )
+from tagseg.figures import explained_variance, message, per_class, training_curves, write_figure
 from tagseg.files import read_json
-from tagseg.images import read_mask, read_photograph
-from tagseg.index import Index, Photograph, read_index
-from tagseg.mask_shards import MaskFile, read_mask_shards
-from tagseg.metrics import Confusion, scores
+from tagseg.index import Index, read_index
+from tagseg.mask_grids import Example
+from tagseg.mask_shards import read_mask_shards
 from tagseg.patterns import read_patterns
 from tagseg.tables import ScoreFile, Table, known, missing_masks, read_scores, write_csv, write_markdown
-from tagseg.true_masks import read_true_masks
 
 EXAMPLES = 6  # photographs in a figure
-OF_SEVERAL_CLASSES = 2  # among them, in the figure of train
+EXTREMES = 4  # best ones, and worst ones, in the figure of both
+OF_VAL = ("photograph", "prediction", "true mask")
+NO_VAL = "The data set has no photograph of val: there are no predictions to show."
 MIOU, LEFT_OUT = "mIoU (void as background)", "mIoU (void left out)"
-
-Truths = Mapping[str, Path]
-"""The file of each true mask by the id of its photograph."""
 
 
 def main() -> None:
@@ -75,18 +72,13 @@ def draw(arguments, index: Index) -> dict[str, Figure]:
     iou = last.scores.iou if last.known else {}
     return {
         "examples_train": examples_train(index, truths, arguments.seed_masks, arguments.proxy_masks),
-        "examples_val": examples_val(index, truths, arguments.predictions),
+        **figures_of_val(index, truths, arguments.predictions),
         "training": training_curves(read_logs(arguments.classifier_log, arguments.segmenter_logs)),
         "explained_variance": explained_variance(
             {tag: pattern.explained_variance for tag, pattern in patterns.items()}
         ),
         "per_class": per_class(iou, last.scores.miou),
     }
-
-
-def read_truths(folders: Sequence[str]) -> Truths:
-    """Return the true masks of several splits."""
-    return {name: path for folder in folders for name, path in read_true_masks(folder).items()}
 
 
 def summary(arguments) -> Table:
@@ -152,109 +144,38 @@ def examples_train(
     if not chosen:
         return message("No photograph of train has masks to show.")
     lines = [example(row, (), index, truths, seeds, proxies) for row in chosen]
-    return grid(lines, ("photograph", "Algorithm 1", "proxy mask (CRF)"), index)
+    return grid(lines, ("photograph", "Algorithm 1", "proxy mask (CRF)", "true mask"), index)
 
 
-def examples_val(index: Index, truths: Truths, folders: Sequence[str]) -> Figure:
-    """Return photographs of val with their predictions and the truth, from the best to the worst.
+def figures_of_val(index: Index, truths: Truths, folders: Sequence[str]) -> dict[str, Figure]:
+    """Return two figures of photographs of val with predictions and truth, by the name of their file.
 
-    Without true masks they are chosen as those of train.
+    `examples_val` goes from the best photograph to the worst; without true masks they are chosen as
+    those of train. `best_worst` has the ends of that order.
     """
     predictions = read_mask_shards(folders)
-    rows = [row for row in index.of_split("val") if row.id in predictions]
+    rows = {row.id: row for row in index.of_split("val") if row.id in predictions}
     if not rows:
-        return message("The data set has no photograph of val: there are no predictions to show.")
-    ranked = rank(rows, predictions, index, truths)
-    remarks = ranks_told(ranked) if ranked else {row.id: () for row in choose(rows, EXAMPLES)}
-    by_id = {row.id: row for row in rows}
-    lines = [example(by_id[name], text, index, truths, predictions) for name, text in remarks.items()]
-    return grid(lines, ("photograph", "prediction"), index)
+        return dict.fromkeys(("examples_val", "best_worst"), message(NO_VAL))
+    ranked = rank(list(rows.values()), predictions, index, truths)
+    shown = dict.fromkeys((row.id for row in choose(list(rows.values()), EXAMPLES)), ())
+    told = at_even_ranks(ranked, EXAMPLES) if ranked else shown
 
+    def lines(remarks: Mapping[str, tuple[str, ...]]) -> list[Example]:
+        return [example(rows[name], text, index, truths, predictions) for name, text in remarks.items()]
 
-def with_masks_first(rows: Sequence[Photograph], truths: Truths, count: int) -> Sequence[Photograph]:
-    """Return the photographs with true masks if they are `count` or more, else all: truth tells most."""
-    masked = [row for row in rows if row.id in truths]
-    return masked if len(masked) >= count else rows
-
-
-def choose(rows: Sequence[Photograph], count: int) -> list[Photograph]:
-    """Return photographs spread over the classes, a few of several classes last; the same every time.
-
-    Looks at tags and ids alone, never at how good a mask is.
-    """
-    shown: Counter[str] = Counter()
-    single = [row for row in rows if len(row.tags) < 2]
-    several = [row for row in rows if len(row.tags) > 1]
-    last = spread(several, min(OF_SEVERAL_CLASSES, count), shown)
-    first = spread(single, count - len(last), shown)
-    rest = [row for row in several if row not in last]
-    return [*first, *last, *spread(rest, count - len(first) - len(last), shown)]
-
-
-def spread(rows: Sequence[Photograph], count: int, shown: Counter) -> list[Photograph]:
-    """Take the photograph whose tags were shown least, `count` times; ties go by the digest of the id.
-
-    A digest, and not the id itself: neighbours by id are often of one series.
-    """
-    rows, chosen = list(rows), []
-    while rows and len(chosen) < count:
-        row = min(rows, key=lambda one: (mean_shown(one, shown), hashlib.sha256(one.id.encode()).digest()))
-        rows.remove(row)
-        chosen.append(row)
-        shown.update(row.tags)
-    return chosen
-
-
-def mean_shown(row: Photograph, shown: Mapping[str, int]) -> float:
-    return sum(shown[tag] for tag in row.tags) / max(len(row.tags), 1)
-
-
-def rank(
-    rows: Sequence[Photograph], predictions: Mapping[str, MaskFile], index: Index, truths: Truths
-) -> list[tuple[float, Photograph]]:
-    """Return (mIoU of that photograph in percent, photograph) of those with a true mask, best first."""
-    masked = [row for row in rows if row.id in truths]
-    pairs = [
-        (own_miou(truths[row.id], predictions[row.id], index), row)
-        for row in commandline.progress(masked, "ranked")
-    ]
-    return sorted(pairs, key=lambda pair: (-pair[0], pair[1].id))
-
-
-def own_miou(truth: Path, prediction: MaskFile, index: Index) -> float:
-    """Return the mIoU over the classes that are true or predicted in one photograph."""
-    confusion = Confusion(len(index.classes))
-    try:
-        confusion.add(read_mask(truth, len(index.classes)), prediction.read())
-    except ValueError as error:
-        raise TagsegError(f"{truth}: {error}; mend the mask") from None
-    return scores(confusion, index.classes, 1).miou
-
-
-def ranks_told(ranked: Sequence[tuple[float, Photograph]]) -> dict[str, tuple[str]]:
-    """Return remarks by id of photographs at even distances of rank: the best, the worst, and between."""
-    places = np.unique(np.linspace(0, len(ranked) - 1, EXAMPLES).round().astype(int))
     return {
-        row.id: (f"mIoU {miou:.0f} %, rank {place + 1} of {len(ranked)}",)
-        for place, (miou, row) in ((int(place), ranked[place]) for place in places)
+        "examples_val": grid(lines(told), OF_VAL, index),
+        "best_worst": extremes(*map(lines, best_and_worst(ranked, EXTREMES)), index),
     }
 
 
-def example(
-    row: Photograph, remarks: tuple[str, ...], index: Index, truths: Truths, *masks: Mapping[str, MaskFile]
-) -> Example:
-    """Return a line of a figure: the photograph, its masks and the true one or None."""
-    truth = read_mask(truths[row.id], len(index.classes)) if row.id in truths else None
-    shown = (*(files[row.id].read() for files in masks), truth)
-    return Example(row.id, (", ".join(row.tags), *remarks), read_photograph(row.path), shown)
-
-
-def grid(lines: Sequence[Example], columns: Sequence[str], index: Index) -> Figure:
-    """Return the figure of the lines, with a column of true masks where there are any."""
-    if any(line.masks[-1] is not None for line in lines):
-        return qualitative(lines, (*columns, "true mask"), index.classes)
-    without = [Example(line.name, line.remarks, line.photograph, line.masks[:-1]) for line in lines]
-    return qualitative(without, columns, index.classes)
+def extremes(best: Sequence[Example], worst: Sequence[Example], index: Index) -> Figure:
+    """Return the best photographs at the left, and the worst at the right, where two were ranked at least."""
+    if not best:
+        return message("No photograph of val has a true mask: there is no best and no worst one to show.")
+    blocks = ("best of val", "worst of val") if worst else ("best of val",)
+    return grid([*best, *worst], OF_VAL, index, blocks)
 
 
 if __name__ == "__main__":

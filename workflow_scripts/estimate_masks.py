@@ -6,8 +6,8 @@ import numpy as np
 
 from tagseg import commandline
 from tagseg.errors import TagsegError
-from tagseg.features import FeatureShard
 from tagseg.index import Index, Photograph, read_index
+from tagseg.map_shards import MapShard
 from tagseg.mask_shards import write_mask_shard
 from tagseg.patterns import ClassPattern, read_patterns
 from tagseg.proxy import pattern_seed
@@ -39,10 +39,10 @@ def parse_arguments():
     return parser.parse_args()
 
 
-def features_of(node: str, paths: Sequence[str]) -> FeatureShard:
+def features_of(node: str, paths: Sequence[str]) -> MapShard:
     """Return the one of the feature shards whose layer is `node`. Raises TagsegError where none is."""
     for path in paths:
-        shard = FeatureShard(path)
+        shard = MapShard(path)
         if shard.node == node:
             return shard
         shard.close()
@@ -50,7 +50,7 @@ def features_of(node: str, paths: Sequence[str]) -> FeatureShard:
 
 
 def masks_of(
-    rows: Sequence[Photograph], index: Index, shard: FeatureShard, patterns: dict[str, ClassPattern]
+    rows: Sequence[Photograph], index: Index, shard: MapShard, patterns: dict[str, ClassPattern]
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Yield the id and the labels uint8 (height, width) of every photograph of the shard."""
     for position, row in enumerate(commandline.progress(rows, "masks")):

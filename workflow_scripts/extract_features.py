@@ -7,24 +7,25 @@ import torch
 
 from tagseg import commandline
 from tagseg.classifier import feature_extractor, load_classifier
-from tagseg.devices import autocast, device, set_threads
-from tagseg.features import views, write_features
+from tagseg.devices import autocast, device, prepare
 from tagseg.index import read_index
+from tagseg.map_shards import views, write_maps
 from tagseg.photographs import batches, square
 
 
 @torch.no_grad()
 def main() -> None:
     arguments = parse_arguments()
-    set_threads(arguments.threads)
+    prepare(arguments.threads, arguments.settings["deterministic"])
     index, settings = read_index(arguments.index), arguments.settings
     rows = index.shard("train", arguments.shard, arguments.shards)
     extractor = feature_extractor(load_classifier(arguments.checkpoint, index.classes), arguments.node)
     size = settings["batch_size"]
     ids, node = [row.id for row in rows], arguments.node
-    with device() as where, write_features(arguments.features, ids, node) as writer:
+    with device() as where, write_maps(arguments.features, ids, node) as writer:
         extractor.to(where, memory_format=torch.channels_last)
-        for start, images in commandline.progress(batches(rows, size), "features", -(-len(rows) // size)):
+        read = batches(rows, size, arguments.threads)
+        for start, images in commandline.progress(read, "features", -(-len(rows) // size)):
             for view in views(settings["sizes"], settings["flip"]):
                 batch = torch.stack([square(image, view.size, view.mirrored) for image in images])
                 with autocast(where, settings["precision"]):

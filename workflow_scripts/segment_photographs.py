@@ -14,7 +14,7 @@ from PIL import Image
 from tagseg import commandline
 from tagseg.crf import CrfSettings
 from tagseg.datasets.photos import index_unlabelled
-from tagseg.devices import device, set_threads
+from tagseg.devices import device, prepare
 from tagseg.files import atomic_folder
 from tagseg.images import encode_mask, overlay
 from tagseg.index import Photograph, read_index
@@ -23,8 +23,8 @@ from tagseg.inference import InferenceSettings, Prediction, load_segmenter, pred
 
 def main() -> None:
     arguments = parse_arguments()
-    set_threads(arguments.threads)
     classes, settings = read_index(arguments.index).classes, arguments.settings
+    prepare(arguments.threads, settings["deterministic"])
     index, left_out = index_unlabelled(Path(arguments.photographs), classes)
     for problem in left_out:
         commandline.say(f"left out: {problem}")

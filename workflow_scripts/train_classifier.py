@@ -8,29 +8,26 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
 
 from tagseg import commandline
 from tagseg.backbones import weights_files
+from tagseg.checkpoints import save_checkpoint
 from tagseg.classifier import Classifier, ClassifierSettings, describe
 from tagseg.code_digest import code_digest
-from tagseg.devices import autocast, device, set_threads
+from tagseg.devices import autocast, device, prepare, workers
+from tagseg.distributed import is_main, launch, process_group
 from tagseg.files import write_json
 from tagseg.index import INDEX_FILES, Index, read_index
+from tagseg.losses import TagLoss
 from tagseg.metrics import average_precision
 from tagseg.photographs import Augmentation, TrainingSet, batches, square, tag_vector
-from tagseg.training import (
-    Training,
-    TrainingSettings,
-    fingerprint,
-    resumable_state,
-    save_checkpoint,
-)
+from tagseg.training import Training, TrainingSettings, fingerprint, resumable_state
 
 
 def main() -> None:
     arguments = parse_arguments()
-    set_threads(arguments.threads)
+    launch(arguments.processes)
+    prepare(arguments.threads, arguments.settings["deterministic"])
     index = read_index(arguments.index)
     settings = TrainingSettings(**arguments.settings["training"])
     torch.manual_seed(settings.random_seed)
@@ -39,21 +36,23 @@ def main() -> None:
     files = [Path(arguments.index) / name for name in INDEX_FILES]
     files += weights_files(network.weights)
     identity = fingerprint(arguments.settings, files, code_digest(__file__))
-    with device() as where, resumable_state(arguments.checkpoint) as state:
-        workers = arguments.threads if where.type == "cuda" else 0
-        training = Training(classifier, data_of(index, settings), loss, settings, where, workers)
+    data = data_of(index, settings)
+    with device() as where, process_group(where), resumable_state(arguments.checkpoint) as state:
+        training = Training(classifier, data, TagLoss(), settings, where, workers(where, arguments.threads))
         log = training.run(state, identity)
-        precision = evaluate(classifier, index, settings, where)
-        write_json(arguments.log, {"epochs": log})
-        write_json(arguments.average_precision, precision)
-        save_checkpoint(arguments.checkpoint, classifier, describe(classifier, index.classes))
-    commandline.say(f"mean average precision on {precision['split']}: {precision['mean']:.1f}")
+        if is_main():
+            precision = evaluate(classifier, index, settings, where)
+            write_json(arguments.log, {"epochs": log})
+            write_json(arguments.average_precision, precision)
+            save_checkpoint(arguments.checkpoint, classifier, describe(classifier, index.classes))
+            commandline.say(f"mean average precision on {precision['split']}: {precision['mean']:.1f}")
 
 
 def parse_arguments():
     parser = commandline.parser(__doc__)
     commandline.add_settings(parser)
     commandline.add_threads(parser)
+    commandline.add_processes(parser)
     parser.add_argument("--checkpoint", required=True, metavar="FILE", help="output")
     parser.add_argument("--log", required=True, metavar="FILE", help="output, JSON")
     parser.add_argument("--average-precision", required=True, metavar="FILE", help="output, JSON")
@@ -69,11 +68,6 @@ def data_of(index: Index, settings: TrainingSettings) -> TrainingSet:
         settings.random_seed,
         labels_of=lambda row: tag_vector(index.numbers(row), classes),
     )
-
-
-def loss(scores: torch.Tensor, tags: torch.Tensor) -> torch.Tensor:
-    """Return the multi-label soft margin loss of scores (N, classes - 1) before the sigmoid."""
-    return nn.functional.multilabel_soft_margin_loss(scores, tags)
 
 
 @torch.no_grad()

@@ -7,31 +7,27 @@ the checkpoint.
 from pathlib import Path
 
 import torch
-from torch import nn
 
 from tagseg import commandline
 from tagseg.backbones import weights_files
+from tagseg.checkpoints import save_checkpoint
 from tagseg.code_digest import code_digest
 from tagseg.deeplab import DeepLabLargeFov, SegmenterSettings, without_weights
-from tagseg.devices import device, set_threads
+from tagseg.devices import device, prepare, workers
+from tagseg.distributed import is_main, launch, process_group
 from tagseg.errors import TagsegError
 from tagseg.files import write_json
-from tagseg.images import VOID
 from tagseg.index import INDEX_FILES, Index, read_index
+from tagseg.losses import MaskLoss
 from tagseg.mask_shards import MANIFEST, MaskFile, read_mask_shards
 from tagseg.photographs import Augmentation, TrainingSet
-from tagseg.training import (
-    Training,
-    TrainingSettings,
-    fingerprint,
-    resumable_state,
-    save_checkpoint,
-)
+from tagseg.training import Training, TrainingSettings, fingerprint, resumable_state
 
 
 def main() -> None:
     arguments = parse_arguments()
-    set_threads(arguments.threads)
+    launch(arguments.processes)
+    prepare(arguments.threads, arguments.settings["deterministic"])
     index = read_index(arguments.index)
     network = SegmenterSettings(**arguments.settings["network"])
     settings = TrainingSettings(**arguments.settings["training"])
@@ -41,18 +37,20 @@ def main() -> None:
     files = [Path(arguments.index) / name for name in INDEX_FILES]
     files += [Path(shard) / MANIFEST for shard in arguments.masks] + weights_files(network.weights)
     identity = fingerprint(arguments.settings, files, code_digest(__file__))
-    with device() as where, resumable_state(arguments.checkpoint) as state:
-        workers = arguments.threads if where.type == "cuda" else 0
-        log = Training(model, data, loss, settings, where, workers).run(state, identity)
-        description = {"classes": list(index.classes), "settings": without_weights(network)}
-        write_json(arguments.log, {"epochs": log})
-        save_checkpoint(arguments.checkpoint, model, {"kind": "segmenter", **description})
+    with device() as where, process_group(where), resumable_state(arguments.checkpoint) as state:
+        training = Training(model, data, MaskLoss(), settings, where, workers(where, arguments.threads))
+        log = training.run(state, identity)
+        if is_main():
+            description = {"classes": list(index.classes), "settings": without_weights(network)}
+            write_json(arguments.log, {"epochs": log})
+            save_checkpoint(arguments.checkpoint, model, {"kind": "segmenter", **description})
 
 
 def parse_arguments():
     parser = commandline.parser(__doc__)
     commandline.add_settings(parser)
     commandline.add_threads(parser)
+    commandline.add_processes(parser)
     parser.add_argument("--masks", required=True, nargs="+", metavar="FOLDER", help="all shards")
     parser.add_argument("--checkpoint", required=True, metavar="FILE", help="output")
     parser.add_argument("--log", required=True, metavar="FILE", help="output, JSON")
@@ -74,17 +72,6 @@ def data_of(index: Index, masks: dict[str, MaskFile], settings: TrainingSettings
         settings.random_seed,
         mask_of=lambda row: masks[row.id].read(),
     )
-
-
-def loss(scores: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
-    """Return the cross entropy of scores (N, classes, h, w) and masks uint8 (N, H, W), void left out.
-
-    The labels are shrunk to the scores' grid with nearest neighbours, as DeepLab does.
-    """
-    small = nn.functional.interpolate(masks[:, None].float(), scores.shape[2:], mode="nearest-exact")
-    labels = small[:, 0].long()
-    total = nn.functional.cross_entropy(scores, labels, ignore_index=VOID, reduction="sum")
-    return total / (labels != VOID).sum().clamp(min=1)
 
 
 if __name__ == "__main__":

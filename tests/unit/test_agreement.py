@@ -8,8 +8,8 @@ import pytest
 from tagseg import patterns as patterns_module
 from tagseg.agreement import BINS, REACH, Correlation, MaskCorrelation, orient_patterns
 from tagseg.errors import TagsegError
-from tagseg.features import View, write_features
 from tagseg.images import resize_map
+from tagseg.map_shards import View, write_maps
 from tagseg.patterns import ClassPattern, class_moments, leading_pattern, open_shards
 from tagseg.proxy import pattern_seed
 
@@ -237,7 +237,7 @@ def features():
 def shard_paths(features, tmp_path_factory):
     folder = tmp_path_factory.mktemp("features")
     for number, ids in enumerate(SHARD_IDS):
-        with write_features(folder / f"shard-{number}.h5", ids) as writer:
+        with write_maps(folder / f"shard-{number}.h5", ids) as writer:
             for position, name in enumerate(ids):
                 for view in VIEWS:
                     writer.write(view, position, features[name, view][None])
@@ -303,7 +303,7 @@ def test_both_with_a_boundary_below_the_mean(tmp_path):
     values = np.ones((1, DIMENSION, 4, 4), np.float16)
     values[..., 2:, 2:] = -3
     pattern = ClassPattern(np.eye(DIMENSION)[0], np.zeros(DIMENSION), np.ones(1), 1, deviation=2.0)
-    with write_features(tmp_path / "shard.h5", "a") as writer:
+    with write_maps(tmp_path / "shard.h5", "a") as writer:
         writer.write(View(8), 0, values)
     cams = {"a": {1: (values[0, 0] > 0).astype(np.float32)}}
     with open_shards([tmp_path / "shard.h5"]) as shards:
@@ -325,7 +325,7 @@ def test_recorded_correlation_is_that_of_projection_and_cam(tmp_path):
     rng = np.random.default_rng(5)
     pattern = ClassPattern(np.eye(DIMENSION)[3], rng.normal(size=DIMENSION), np.ones(1), 1, deviation=1.0)
     maps = rng.normal(size=(3, DIMENSION, 4, 5)).astype(np.float16)
-    with write_features(tmp_path / "shard.h5", "abc") as writer:
+    with write_maps(tmp_path / "shard.h5", "abc") as writer:
         writer.write(View(8), 0, maps)
     cams = {name: {1: 0.5 * maps[i, 3] + rng.normal(1, 1, size=(4, 5))} for i, name in enumerate("ab")}
     with open_shards([tmp_path / "shard.h5"]) as shards:

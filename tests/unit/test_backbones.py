@@ -1,6 +1,10 @@
 """Backbones: their nodes, their resolution, their weights, and files that are none."""
 
+import io
 import pickle
+from email.message import Message
+from unittest.mock import Mock
+from urllib.error import HTTPError, URLError
 
 import matplotlib.cbook
 import numpy as np
@@ -12,14 +16,17 @@ from torch import nn
 from helpers import MakesFolder
 from tagseg.backbones import (
     KNOWN,
+    OUTPUT_STRIDES,
     Backbone,
     architecture,
     build_backbone,
     freeze_batch_norm,
     read_state,
     remove_stride,
+    timm,
     torchvision,
 )
+from tagseg.classifier import Classifier, ClassifierSettings
 from tagseg.errors import TagsegError
 from tagseg.nodes import canonical_node
 
@@ -67,18 +74,76 @@ def test_random_weights_give_finite_maps(name):
 
 
 @pytest.mark.parametrize("dilated", [(False, False, True), (False, True, True)])
-def test_removed_strides_are_torchvisions_dilation(dilated):
-    theirs = torchvision.models.resnet50(replace_stride_with_dilation=list(dilated)).eval()
-    ours = architecture("resnet50").build(16 if not dilated[1] else 8).eval()
+@pytest.mark.parametrize(("name", "convolutions"), [("resnet50", 53), ("resnet101", 104)])
+def test_removed_strides_are_torchvisions_dilation(name, convolutions, dilated):
+    """Of bottlenecks alone: torchvision has no dilation for ResNet-18's and -34's blocks (see below)."""
+    theirs = getattr(torchvision.models, name)(replace_stride_with_dilation=list(dilated)).eval()
+    ours = architecture(name).build(16 if not dilated[1] else 8).eval()
     ours.load_state_dict(theirs.state_dict())
     same = [
         (a.stride, a.dilation, a.padding) == (b.stride, b.dilation, b.padding)
         for a, b in zip(ours.modules(), theirs.modules(), strict=True)
         if isinstance(a, nn.Conv2d)
     ]
-    assert len(same) == 53 and all(same)
+    assert len(same) == convolutions and all(same)
+    pixels = noise(64) / 127.5 - 1
     with torch.no_grad():
-        torch.testing.assert_close(ours(noise(64)), theirs(noise(64)), rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(ours(pixels), theirs(pixels), rtol=1e-5, atol=1e-5)
+
+
+def test_torchvision_dilates_no_basic_blocks():
+    with torch.device("meta"), pytest.raises(NotImplementedError):
+        torchvision.models.resnet34(replace_stride_with_dilation=[False, True, True])
+
+
+def test_resnet_101_at_stride_8_dilates_its_last_two_stages():
+    """The first block of a stage still has the dilation of the stage before, like torchvision's."""
+    with torch.device("meta"):
+        network = architecture("resnet101").build(8)
+    dilations = {
+        stage: [block.conv2.dilation for block in network.get_submodule(stage)]
+        for stage in ("layer1", "layer2", "layer3", "layer4")
+    }
+    assert dilations == {
+        "layer1": [(1, 1)] * 3,
+        "layer2": [(1, 1)] * 4,
+        "layer3": [(1, 1)] + [(2, 2)] * 22,
+        "layer4": [(2, 2)] + [(4, 4)] * 2,
+    }
+    layers = [
+        (name, module)
+        for name, module in network.named_modules()
+        if isinstance(module, nn.Conv2d | nn.MaxPool2d)
+    ]
+    strided = [name for name, layer in layers if layer.stride in (2, (2, 2))]
+    assert all(layer.stride in (1, (1, 1)) for name, layer in layers if name not in strided)
+    assert strided == ["conv1", "maxpool", "layer2.0.conv2", "layer2.0.downsample.0"]
+
+
+def test_vgg16_has_torchvisions_layers_with_3x3_pools():
+    torch.manual_seed(0)
+    theirs = torchvision.models.vgg.make_layers(torchvision.models.vgg.cfgs["D"])
+    for position in (4, 9, 16, 23, 30):
+        assert isinstance(theirs[position], nn.MaxPool2d)
+        theirs[position] = nn.MaxPool2d(3, 2, padding=1)
+    backbone = build_backbone("vgg16", None, 32).eval()
+    backbone.network.features.load_state_dict(theirs.state_dict(), strict=True)
+    pixels = noise(64)
+    with torch.no_grad():
+        expected = theirs((pixels - backbone.mean) / backbone.std)
+        torch.testing.assert_close(backbone(pixels), expected, rtol=1e-4, atol=1e-6)
+
+
+def test_vgg16_starts_with_torchvisions_first_values():
+    """Normal, of variance 2 over the outputs of a kernel, without offsets: maps keep their size."""
+    torch.manual_seed(0)
+    convolutions = [
+        layer for layer in architecture("vgg16").build(8).features if isinstance(layer, nn.Conv2d)
+    ]
+    assert len(convolutions) == 13
+    for layer in convolutions:
+        assert not layer.bias.any()
+        assert layer.weight.std().item() == pytest.approx((2 / (9 * layer.out_channels)) ** 0.5, rel=0.05)
 
 
 def test_removed_stride_keeps_the_values_at_the_coarse_positions():
@@ -139,6 +204,11 @@ def test_an_unknown_node_is_told_with_the_blocks_there_are():
         build_backbone("resnet18", None, 32, "layer5")
 
 
+def test_of_a_plain_row_of_layers_the_ends_are_told():
+    with torch.device("meta"), pytest.raises(TagsegError, match=r"'layer4\.0'.*features\.0 to features\.30$"):
+        build_backbone("vgg16", None, 8, "C41")
+
+
 @pytest.mark.parametrize("node", ["fc", "flatten"])
 def test_a_node_without_maps_is_refused(node):
     with pytest.raises(TagsegError, match=f"{node}.*no feature maps"):
@@ -166,6 +236,59 @@ def test_a_network_that_timm_builds_at_one_stride_alone_is_told():
 def test_a_transformer_of_one_input_size_is_refused():
     with torch.device("meta"), pytest.raises(TagsegError, match="choose a convolutional one"):
         build_backbone("timm:vit_tiny_patch16_224", None, 32)
+
+
+# ------------------------------------------------------------------------------------- classifiers
+
+CLASSIFIED = {  # what is pooled: its node, its channels, and the strides there are
+    "resnet18": ("layer4", 512, OUTPUT_STRIDES),
+    "resnet34": ("layer4", 512, OUTPUT_STRIDES),
+    "resnet50": ("layer4", 2048, OUTPUT_STRIDES),
+    "resnet101": ("layer4", 2048, OUTPUT_STRIDES),
+    "resnet152": ("layer4", 2048, OUTPUT_STRIDES),
+    "vgg16": ("features.30", 512, OUTPUT_STRIDES),
+    "efficientnet_lite0": ("bn2", 1280, OUTPUT_STRIDES),
+    "timm:resnet10t": ("layer4", 512, OUTPUT_STRIDES),
+    "timm:convnext_atto": ("stages.3", 320, OUTPUT_STRIDES),
+    "timm:mobilenetv3_small_050": ("blocks.5", 288, (32,)),
+}
+
+
+def test_every_named_backbone_is_a_classifier():
+    assert tuple(name for name in CLASSIFIED if not name.startswith("timm:")) == KNOWN
+
+
+@pytest.mark.parametrize("name", CLASSIFIED)
+def test_a_classifier_on_each_backbone(name):
+    node, channels, strides = CLASSIFIED[name]
+    assert architecture(name).classified == node
+    for stride in strides:
+        with torch.device("meta"):
+            classifier = Classifier(ClassifierSettings(name, None, stride), 21).eval()
+            scores, cam = classifier.scores_and_cam(torch.zeros(2, 3, 96, 128))
+        assert (classifier.head.in_features, classifier.head.out_features) == (channels, 20)
+        assert scores.shape == (2, 20)
+        assert cam.shape == (2, 20, 96 // stride, 128 // stride)
+
+
+PAPERS_NODES = [
+    *((name, node, 512, 16) for name in ("resnet18", "resnet34") for node in ("C41", "C42")),
+    *((name, node, 2048, 16) for name in ("resnet50", "resnet101") for node in ("C41", "C42", "C43")),
+    ("resnet101", "layer3", 1024, 16),
+    ("resnet101", "layer2", 512, 8),
+    ("vgg16", "features.16", 256, 8),
+    ("vgg16", "features.23", 512, 16),
+    ("vgg16", "features.25", 512, 16),
+    ("vgg16", "features.29", 512, 16),
+]
+
+
+@pytest.mark.parametrize(("name", "node", "channels", "stride"), PAPERS_NODES)
+def test_channels_and_stride_of_a_node_of_a_classifier_at_stride_16(name, node, channels, stride):
+    with torch.device("meta"):
+        backbone = build_backbone(name, None, 16, node).eval()
+        assert backbone.channels == channels
+        assert backbone(torch.zeros(1, 3, 328, 328)).shape == (1, channels, *[-(-328 // stride)] * 2)
 
 
 # ---------------------------------------------------------------------------------- normalisation
@@ -218,6 +341,86 @@ def test_lite0s_backbone_carries_those_weights(lite0):
         expected = lite0.blocks[:4](lite0.bn1(lite0.conv_stem(noise(64) / 127.5 - 1)))
         torch.testing.assert_close(backbone(noise(64)), expected, rtol=1e-4, atol=1e-4)
         assert (random(noise(64)) - expected).abs().mean() > 0.1
+
+
+# ----------------------------------------------------------- ImageNet's weights that cannot be had
+
+REMEDY = r".*`weights: FILE`.*internet"
+
+
+class Answer(io.BytesIO):
+    """A server's answer: bytes, and a head that says nothing."""
+
+    def info(self):
+        return Message()
+
+
+NO_ANSWERS = {
+    "no network": URLError("Name or service not known"),
+    "refused": HTTPError("https://example.org", 403, "Forbidden", {}, None),
+    "timed out": TimeoutError("timed out"),
+    "cut": ConnectionResetError("Connection reset by peer"),
+}
+
+
+@pytest.mark.parametrize("name", ["resnet18", "vgg16"])
+@pytest.mark.parametrize("answer", NO_ANSWERS)
+def test_weights_that_no_server_sends(tmp_path, monkeypatch, name, answer):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr(torch.hub, "urlopen", Mock(side_effect=NO_ANSWERS[answer]))
+    with pytest.raises(TagsegError, match=f"backbone {name}: {REMEDY}") as caught:
+        build_backbone(name, "imagenet", 16)
+    assert "\n" not in str(caught.value)
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+def test_weights_that_are_not_the_published_ones_are_not_kept(tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr(torch.hub, "urlopen", lambda *_, **__: Answer(b"Log in to use this network."))
+    with pytest.raises(TagsegError, match=f"resnet18: .*invalid hash{REMEDY}"):
+        build_backbone("resnet18", "imagenet", 16)
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+def test_a_damaged_download_of_earlier_days_is_told(tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    file = downloaded(tmp_path)
+    file.write_bytes(b"half")
+    with pytest.raises(TagsegError, match=f"^{file}: not a file of weights .*replace it"):
+        build_backbone("resnet18", "imagenet", 16)
+
+
+def test_a_download_of_earlier_days_is_read(tmp_path, monkeypatch, resnet18_state):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr(torch.hub, "urlopen", Mock(side_effect=NO_ANSWERS["no network"]))
+    saved(downloaded(tmp_path), resnet18_state)
+    assert_loads("imagenet", resnet18_state)
+
+
+def downloaded(home):
+    """Return the place of ResNet-18's weights below torch's home folder."""
+    folder = home / "hub" / "checkpoints"
+    folder.mkdir(parents=True)
+    return folder / "resnet18-f37072fd.pth"
+
+
+def test_weights_of_timm_that_no_server_sends(monkeypatch):
+    build = timm.create_model
+
+    def offline(name, pretrained=False, **options):
+        if pretrained:
+            raise ConnectionError("Max retries exceeded")
+        return build(name, **options)
+
+    monkeypatch.setattr(timm, "create_model", offline)
+    with pytest.raises(TagsegError, match=rf"timm:resnet10t: .*\(Max retries exceeded\){REMEDY}"):
+        build_backbone("timm:resnet10t", "imagenet", 16)
+
+
+def test_a_network_of_which_timm_has_no_weights_is_told():
+    assert timm.is_model("vovnet39a") and not timm.is_model_pretrained("vovnet39a")
+    with pytest.raises(TagsegError, match=f"timm:vovnet39a: .*[Nn]o pretrained weights{REMEDY}"):
+        build_backbone("timm:vovnet39a", "imagenet", 32)
 
 
 # --------------------------------------------------------------------------------- weights in files

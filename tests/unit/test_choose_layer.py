@@ -10,10 +10,10 @@ from PIL import Image
 import choose_layer
 import estimate_masks
 from tagseg.errors import TagsegError
-from tagseg.features import View, write_features
 from tagseg.images import write_mask
 from tagseg.index import Index, Photograph, read_index, write_index
 from tagseg.layer_choice import colour_coefficient
+from tagseg.map_shards import View, write_maps
 from tagseg.mask_shards import read_mask_shards, write_mask_shard
 from tagseg.patterns import ClassPattern, write_patterns
 
@@ -193,7 +193,7 @@ def with_features(made):
         maps = np.where(np.arange(SIZE[1]) < start, -1.0, 1.0) * np.ones((2, 1, *SIZE))
         for shard in range(SHARDS):
             ids = [f"p{number}" for number in range(4)[shard::SHARDS]]
-            with write_features(features_of(made, layer, shard), ids, layer) as writer:
+            with write_maps(features_of(made, layer, shard), ids, layer) as writer:
                 writer.write(View(24), 0, maps)
         pattern = ClassPattern(np.ones(1), np.zeros(1), np.ones(1), 9)
         write_patterns(made / "patterns" / layer, dict.fromkeys(CLASSES[1:], pattern), layer)

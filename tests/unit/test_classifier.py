@@ -6,10 +6,10 @@ import torch
 
 from helpers import MakesFolder
 from tagseg.backbones import architecture
+from tagseg.checkpoints import save_checkpoint
 from tagseg.classifier import Classifier, ClassifierSettings, describe, feature_extractor, load_classifier
 from tagseg.errors import TagsegError
 from tagseg.nodes import canonical_node
-from tagseg.training import save_checkpoint
 
 CLASSES = ("background", "cat", "dog", "sheep")
 SETTINGS = ClassifierSettings("timm:resnet10t", None, 16, dropout=0.5)

@@ -24,6 +24,9 @@ TREE = {
     "tagseg/leaf.py": "import torch\n",
     "tagseg/datasets/__init__.py": "from tagseg.leaf import x\n",
     "tagseg/datasets/voc.py": "",
+    "tagseg/datasets/known.csv": "a,b\n1,2\n",
+    "tagseg/datasets/notes.txt": "no table",
+    "tagseg/datasets/deeper/no_package.csv": "a\n",
     "json.py": "raise RuntimeError('not ours: no module of the package')\n",
 }
 
@@ -62,6 +65,7 @@ def test_packages_on_the_way_count_with_what_they_import(tree):
         "run_other.py",
         "tagseg/__init__.py",
         "tagseg/datasets/__init__.py",
+        "tagseg/datasets/known.csv",
         "tagseg/datasets/voc.py",
         "tagseg/leaf.py",
     }
@@ -84,9 +88,23 @@ def test_a_change_of_anything_else_does_not(tree, changed):
     assert code_digest(tree / "run_stage.py") == before
 
 
+@pytest.mark.parametrize("script", ["run_other.py", "run_plain.py"])
+def test_the_tables_of_a_package_are_part_of_its_source(tree, script):
+    before = code_digest(tree / script)
+    append(tree / "tagseg/datasets/known.csv", "3,4\n")
+    assert (code_digest(tree / script) != before) == (script == "run_other.py")
+
+
+def test_a_table_beside_no_package_does_not_count(tree):
+    before = code_digest(tree / "run_other.py")
+    append(tree / "tagseg/datasets/deeper/no_package.csv", "3\n")
+    append(tree / "tagseg/datasets/notes.txt")
+    assert code_digest(tree / "run_other.py") == before
+
+
 def test_touching_changes_nothing(tree):
     before = code_digest(tree / "run_stage.py")
-    for path in tree.rglob("*.py"):
+    for path in tree.rglob("*.*"):
         os.utime(path, (0, 0))
     assert code_digest(tree / "run_stage.py") == before
 
@@ -135,12 +153,17 @@ def test_the_digest_is_that_of_names_and_contents(tree):
         ("score_masks", "metrics", True),
         ("extract_features", "classifier", True),
         ("extract_features", "crf", False),
-        ("predict_masks", "crf", True),
+        ("decide_masks", "crf", True),
         ("find_patterns", "deeplab", False),
     ],
 )
 def test_a_stage_depends_on_its_own_modules(script, module, depends):
     assert (f"tagseg/{module}.py" in names(SCRIPTS / f"{script}.py")) == depends
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_a_table_of_the_paper_depends_on_its_numbers(number):
+    assert f"tagseg/paper/table{number}.csv" in names(SCRIPTS / f"build_table_{number}.py")
 
 
 def test_the_real_digests_do_not_depend_on_where_the_repository_lies(tmp_path):

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from tagseg import devices
-from tagseg.devices import PRECISIONS, autocast, device, set_threads
+from tagseg.devices import PRECISIONS, autocast, device, prepare, workers
+from tagseg.errors import TagsegError
 
 CPU = torch.device("cpu")
 
@@ -157,10 +158,46 @@ def test_a_gpus_own_answer_counts_for_it(monkeypatch):
 
 
 @pytest.mark.parametrize(("given", "taken"), [(0, 1), (1, 1), (3, 3)])
-def test_threads_are_as_many_as_given_and_one_at_least(given, taken):
-    before = torch.get_num_threads()
-    try:
-        set_threads(given)
-        assert torch.get_num_threads() == taken
-    finally:
-        torch.set_num_threads(before)
+def test_threads_are_as_many_as_given_and_one_at_least(settings_of_torch, given, taken):
+    prepare(given, deterministic=False)
+    assert torch.get_num_threads() == taken
+
+
+@pytest.fixture
+def settings_of_torch(monkeypatch):
+    """Put back what `prepare` changes for the whole process."""
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
+    threads, benchmark = torch.get_num_threads(), torch.backends.cudnn.benchmark
+    yield
+    torch.set_num_threads(threads)
+    torch.backends.cudnn.benchmark = benchmark
+    torch.use_deterministic_algorithms(False)
+    os.environ.pop("CUBLAS_WORKSPACE_CONFIG", None)
+
+
+def test_deterministic_algorithms_are_asked_for(settings_of_torch):
+    prepare(1, deterministic=True)
+    assert torch.are_deterministic_algorithms_enabled()
+    assert torch.is_deterministic_algorithms_warn_only_enabled()
+    assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
+    assert not torch.backends.cudnn.benchmark
+
+
+def test_the_fastest_algorithms_are_asked_for(settings_of_torch):
+    prepare(1, deterministic=False)
+    assert not torch.are_deterministic_algorithms_enabled() and torch.backends.cudnn.benchmark
+
+
+def test_processes_that_train_together_share_the_threads(settings_of_torch, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    prepare(4, deterministic=False)
+    assert torch.get_num_threads() == 2
+    assert (workers(gpu(0), 4), workers(CPU, 4)) == (2, 0)
+
+
+def test_processes_that_train_together_never_share_a_gpu(two_gpus, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with device() as first, device() as second:
+        assert (first, second) == (gpu(0), gpu(1))
+        with pytest.raises(TagsegError, match="too few free for 2 processes.*`gpus`"), device():
+            pass

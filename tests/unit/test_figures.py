@@ -6,21 +6,19 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from tagseg.figures import (
-    DPI,
     NAMED_LINES,
-    Example,
     explained_variance,
     layer_choice,
+    layer_title,
     message,
     per_class,
-    qualitative,
     seed_comparison,
     training_curves,
+    write_both,
     write_figure,
+    write_pdf,
 )
 from tagseg.layer_choice import Candidate
-
-CLASSES = ("background", "cat", "dog")
 
 
 def legend_texts(holder):
@@ -44,13 +42,6 @@ def as_picture(figure, path):
         return image.size, len(np.unique(np.asarray(image.convert("RGB")).reshape(-1, 3), axis=0))
 
 
-def example(name="one", masks=None, seed=0, height=30, width=40):
-    photograph = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
-    mask = np.zeros((height, width), np.uint8)
-    mask[5:15, 5:20], mask[20:25] = 1, 255
-    return Example(name, ("cat",), photograph, (mask, None) if masks is None else masks)
-
-
 def log(*losses):
     return [{"epoch": n, "loss": loss, "head_lr": 0.1, "seconds": 30.0} for n, loss in enumerate(losses, 1)]
 
@@ -61,61 +52,13 @@ def shares(count, components=50):
     return {f"class {number}": row / row.sum() for number, row in enumerate(rows)}
 
 
-def test_grid_has_titles_labels_and_the_classes_that_occur(tmp_path):
-    figure = qualitative([example("one"), example("two", seed=1)], ("photo", "proxy", "truth"), CLASSES)
-    assert {"photo", "proxy", "truth", "one  ·  cat", "two  ·  cat", "no true mask"} <= set(texts(figure))
-    assert legend_texts(figure) == ["cat", "void"]
-    (width, height), colours = as_picture(figure, tmp_path / "grid.png")
-    assert (width, height) == pytest.approx(figure.get_size_inches() * DPI, abs=1)
-    assert 900 < width < 1200
-    assert 500 < height < 800
-    assert colours > 1000
-
-
-def test_grid_shows_the_photograph_and_the_mask_over_it():
-    photo, proxy, _ = qualitative([example()], ("photo", "proxy", "truth"), CLASSES).axes
-    assert np.array_equal(photo.images[0].get_array(), example().photograph)
-    laid_over = proxy.images[0].get_array()
-    assert np.array_equal(laid_over[17, 30], example().photograph[17, 30])
-    expected = 0.4 * example().photograph[10, 10] + 0.6 * np.array([128, 0, 0])
-    assert np.abs(laid_over[10, 10] - expected).max() <= 0.5
-    assert {tuple(pixel) for pixel in laid_over[21:25].reshape(-1, 3)} == {(255,) * 3, (130,) * 3}
-
-
-def test_parts_of_a_grid_lie_within_it_and_apart():
-    figure = qualitative([example(str(n)) for n in range(4)], ("photo", "proxy", "truth"), CLASSES)
-    boxes = [axes.get_position() for axes in figure.axes]
-    assert all(0 <= box.x0 < box.x1 <= 1 and 0 < box.y0 < box.y1 < 1 for box in boxes)
-    assert not any(one.overlaps(two) for one in boxes for two in boxes if one is not two)
-
-
-def test_large_photographs_are_shrunk_before_they_are_drawn():
-    large = example(masks=(np.ones((1200, 1600), np.uint8),), height=1200, width=1600)
-    figure = qualitative([large], ("photo", "proxy"), CLASSES)
-    assert [axes.images[0].get_array().shape for axes in figure.axes] == [(375, 500, 3)] * 2
-
-
-def test_grid_without_labels_has_no_legend():
-    empty = example(masks=(np.zeros((30, 40), np.uint8),))
-    assert legend_texts(qualitative([empty], ("photo", "proxy"), CLASSES)) == []
-
-
-def test_grid_of_wrong_shape_is_refused():
-    with pytest.raises(ValueError, match="1 masks"):
-        qualitative([example()], ("photo", "proxy"), CLASSES)
-    with pytest.raises(ValueError, match="rows"):
-        qualitative([], ("photo", "proxy"), CLASSES)
-
-
 def test_names_are_no_formulas(tmp_path):
     odd = ("background", "$a^$ b$", "_c")
-    mask = np.repeat(np.array([0, 1, 2], np.uint8), 400).reshape(30, 40)
-    grid = qualitative([example("$x_$", masks=(mask,))], ("photo", "proxy"), odd)
     bars = per_class(dict.fromkeys(odd, 50.0), 50.0)
     lines = explained_variance({name: np.array([0.5, 0.2, 0.1]) for name in odd[1:]})
-    for number, figure in enumerate((grid, bars, lines)):
+    for number, figure in enumerate((bars, lines)):
         as_picture(figure, tmp_path / f"{number}.png")
-    assert [text.strip() for text in legend_texts(grid)] == ["$a^$ b$", "_c"]
+    assert [text.strip() for text in legend_texts(lines)[:-1]] == ["$a^$ b$", "_c"]
 
 
 def test_training_curves_keep_the_two_losses_apart(tmp_path):
@@ -238,6 +181,14 @@ def test_no_iou_says_so():
     assert "no IoU to draw" in texts(per_class({"background": None}, 0.0))[0]
 
 
+@pytest.mark.parametrize(
+    ("name", "title"),
+    [("layer4.0", "C41"), ("c42", "C42"), ("blocks.5.0", "blocks.5.0"), ("layer3", "layer3")],
+)
+def test_layers_bear_the_papers_names_where_they_have_one(name, title):
+    assert layer_title(name) == title
+
+
 def test_messages_are_pictures_too(tmp_path):
     (width, height), colours = as_picture(message("There is nothing to show."), tmp_path / "message.png")
     assert (width, height) == (910, 260)
@@ -250,12 +201,22 @@ def test_equal_figures_give_equal_bytes(tmp_path):
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
 
 
+def test_pdfs_of_equal_figures_are_equal_and_bear_no_date(tmp_path):
+    for name in ("a", "b"):
+        write_both(tmp_path / f"{name}.png", tmp_path / f"{name}.pdf", per_class({"cat": 3.0}, 3.0))
+    content = (tmp_path / "a.pdf").read_bytes()
+    assert content == (tmp_path / "b.pdf").read_bytes()
+    assert content.startswith(b"%PDF") and b"CreationDate" not in content
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+
+
 def test_no_part_of_a_figure_is_left_after_an_error(tmp_path, monkeypatch):
     def half(self, path, **_):
         path.write_bytes(b"half")
         raise OSError("full")
 
     monkeypatch.setattr(Figure, "savefig", half)
-    with pytest.raises(OSError, match="full"):
-        write_figure(tmp_path / "a.png", message("x"))
+    for write in (write_figure, write_pdf):
+        with pytest.raises(OSError, match="full"):
+            write(tmp_path / "a", message("x"))
     assert list(tmp_path.iterdir()) == []

@@ -10,6 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from helpers import photograph_rows, write_photograph
+from tagseg.checkpoints import save_checkpoint
 from tagseg.crf import CrfSettings
 from tagseg.deeplab import DeepLabLargeFov, SegmenterSettings, without_weights
 from tagseg.errors import TagsegError
@@ -25,7 +26,6 @@ from tagseg.inference import (
     probabilities,
 )
 from tagseg.photographs import square
-from tagseg.training import save_checkpoint
 
 CPU = torch.device("cpu")
 SETTINGS = InferenceSettings((16, 33, 24), False, "float32")

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from tagseg.errors import TagsegError
-from tagseg.features import View, write_features
+from tagseg.map_shards import View, write_maps
 from tagseg.patterns import (
     COMPONENTS,
     ClassPattern,
@@ -58,7 +58,7 @@ def features():
 def shard_paths(features, tmp_path_factory):
     folder = tmp_path_factory.mktemp("features")
     for number, ids in enumerate(SHARD_IDS):
-        with write_features(folder / f"shard-{number}.h5", ids) as writer:
+        with write_maps(folder / f"shard-{number}.h5", ids) as writer:
             for position, name in enumerate(ids):
                 for view in VIEWS:
                     writer.write(view, position, features[name, view][None])

@@ -13,6 +13,7 @@ from PIL import Image
 
 import draw_report
 from helpers import write_photograph
+from tagseg.examples import read_truths
 from tagseg.images import write_mask
 from tagseg.index import Index, Photograph, read_index, write_index
 from tagseg.mask_shards import write_mask_shard
@@ -26,6 +27,7 @@ REPORT = {
     "summary.csv",
     "examples_train.png",
     "examples_val.png",
+    "best_worst.png",
     "training.png",
     "explained_variance.png",
     "per_class.png",
@@ -81,7 +83,7 @@ def table_lines(path):
 def colours(path):
     with Image.open(path) as image:
         assert image.format == "PNG"
-        assert 500 < image.width < 2000
+        assert 500 < image.width < 2500
         assert 200 < image.height < 3000
         return len(np.unique(np.asarray(image.convert("RGB")).reshape(-1, 3), axis=0))
 
@@ -261,7 +263,7 @@ def test_report(tmp_path):
     run_well("draw_report", *write_run(tmp_path))
     pictures = report_colours(tmp_path / "report")
     assert min(pictures.values()) > 20
-    assert min(pictures["examples_train"], pictures["examples_val"]) > 1000
+    assert min(pictures[name] for name in ("examples_train", "examples_val", "best_worst")) > 1000
     assert rows_of(tmp_path / "report" / "summary.csv") == [
         [
             "stage",
@@ -295,8 +297,21 @@ def test_report_without_masks(tmp_path):
 def test_report_without_val(tmp_path):
     run_well("draw_report", *write_run(tmp_path, val=0))
     assert report_colours(tmp_path / "report")["examples_val"] > 5
-    with Image.open(tmp_path / "report" / "examples_val.png") as image:
-        assert image.size == (910, 260)
+    for name in ("examples_val", "best_worst"):
+        with Image.open(tmp_path / "report" / f"{name}.png") as image:
+            assert image.size == (910, 260), "a message"
+
+
+@pytest.mark.parametrize(("val", "blocks"), [(1, ["best of val"]), (3, ["best of val", "worst of val"])])
+def test_the_best_and_the_worst_are_named_as_such(tmp_path, val, blocks):
+    write_run(tmp_path, val=val)
+    index, truths = read_index(tmp_path / "index"), read_truths([tmp_path / "true" / "val"])
+    folders = [tmp_path / "predictions" / f"shard-{n}" for n in (0, 1)]
+    figure = draw_report.figures_of_val(index, truths, folders)["best_worst"]
+    words = [text.get_text() for text in figure.texts]
+    assert [text for text in words if text.endswith("of val")] == blocks
+    ranks = [text.split("rank ")[1] for text in words if "rank" in text]
+    assert ranks == [f"{place} of {val}" for place in ((1,) if val == 1 else (1, 2, 3))]
 
 
 def test_a_vanished_mask_ends_the_report_before_anything_is_written(tmp_path):
@@ -317,59 +332,3 @@ def test_malformed_inputs_of_the_report_are_told(tmp_path, name):
     assert done.returncode == 1
     assert f"{name}.json: not a " in done.stderr
     assert not (tmp_path / "report").exists()
-
-
-def rows_with(*tags):
-    return [Photograph(f"p{n}", "", 1, 1, "train", one) for n, one in enumerate(tags)]
-
-
-def test_examples_are_spread_over_the_classes():
-    rows = rows_with(
-        *[("cat",)] * 20, *[("dog",)] * 2, ("emu",), ("fox",), *[("cat", "dog"), ("emu", "fox")] * 3
-    )
-    chosen = [row.tags for row in draw_report.choose(rows, 6)]
-    assert sorted(chosen[:4]) == [("cat",), ("dog",), ("emu",), ("fox",)]
-    assert sorted(chosen[4:]) == [("cat", "dog"), ("emu", "fox")]
-
-
-def test_examples_depend_on_the_photographs_alone():
-    rows = rows_with(*[("cat",), ("dog",), ("cat", "dog")] * 9)
-    chosen = draw_report.choose(rows, 6)
-    assert chosen == draw_report.choose(rows[::-1], 6)
-    assert len({row.id for row in chosen}) == 6
-
-
-def test_few_or_uniform_photographs_are_examples_too():
-    assert draw_report.choose([], 6) == []
-    assert len(draw_report.choose(rows_with(("cat",)), 6)) == 1
-    assert len(draw_report.choose(rows_with(*[("cat", "dog")] * 9), 6)) == 6
-    assert len(draw_report.choose(rows_with(*[()] * 9), 6)) == 6
-
-
-def test_photographs_with_masks_are_preferred_where_they_suffice():
-    rows = rows_with(*[("cat",)] * 4)
-    truths = {row.id: Path("m.png") for row in rows[1:]}
-    assert draw_report.with_masks_first(rows, truths, 3) == rows[1:]
-    assert draw_report.with_masks_first(rows, truths, 4) == rows
-
-
-def test_val_is_ranked_from_best_to_worst(tmp_path):
-    write_run(tmp_path)
-    index = read_index(tmp_path / "index")
-    masks = draw_report.read_mask_shards([tmp_path / "predictions" / f"shard-{n}" for n in (0, 1)])
-    truths = draw_report.read_truths([tmp_path / "true" / "val"])
-    ranked = draw_report.rank(index.of_split("val"), masks, index, truths)
-    # The true square lies at (8, 8), the predicted ones at (6, 6), (7, 7) and (8, 8): v2 is exact.
-    assert [row.id for _, row in ranked] == ["v2", "v1", "v0"]
-    # v1: 13 * 19 of 280 pixels in common, 313 in the union; background 1200 - 313 and 1200 - 247.
-    assert ranked[1][0] == pytest.approx((100 * 247 / 313 + 100 * (1200 - 313) / (1200 - 247)) / 2)
-    assert draw_report.ranks_told(ranked) == {
-        "v2": ("mIoU 100 %, rank 1 of 3",),
-        "v1": ("mIoU 86 %, rank 2 of 3",),
-        "v0": ("mIoU 75 %, rank 3 of 3",),
-    }
-
-
-def test_of_many_ranked_the_best_the_worst_and_some_between_are_shown():
-    ranked = [(100.0 - n, row) for n, row in enumerate(rows_with(*[("cat",)] * 101))]
-    assert list(draw_report.ranks_told(ranked)) == [f"p{n}" for n in (0, 20, 40, 60, 80, 100)]

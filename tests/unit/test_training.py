@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import nn
 
-import train_segmenter
 from helpers import photograph_rows
 from tagseg.errors import TagsegError
+from tagseg.losses import TagLoss
 from tagseg.photographs import Augmentation, TrainingSet, tag_vector
 from tagseg.training import Training, TrainingSettings, fingerprint, resumable_state
 
@@ -18,6 +18,7 @@ CPU = torch.device("cpu")
 SETTINGS = TrainingSettings(
     epochs=3,
     batch_size=2,
+    micro_batch=None,
     optimizer="adam",
     backbone_lr=1e-3,
     head_lr=1e-2,
@@ -57,8 +58,14 @@ class TinyClassifier(nn.Module):
         return self.head(self.dropout(self.backbone(images).relu().mean(dim=(2, 3))))
 
 
-def loss(scores, tags):
-    return nn.functional.multilabel_soft_margin_loss(scores, tags)
+class Watched(TagLoss):
+    """The loss of tags, that lets a function look at, or replace, each total."""
+
+    def __init__(self, look):
+        self.look = look
+
+    def total(self, scores, targets):
+        return self.look(super().total(scores, targets), targets)
 
 
 @pytest.fixture(scope="module")
@@ -72,9 +79,9 @@ def data_of(rows, settings=SETTINGS):
     return TrainingSet(rows, augmentation, settings.random_seed, labels_of=lambda row: label[row.id])
 
 
-def training_of(rows, loss=loss, workers=0, **changes):
+def training_of(rows, loss=None, workers=0, **changes):
     settings = dataclasses.replace(SETTINGS, **changes)
-    return Training(TinyClassifier(), data_of(rows, settings), loss, settings, CPU, workers)
+    return Training(TinyClassifier(), data_of(rows, settings), loss or TagLoss(), settings, CPU, workers)
 
 
 def weights_after(training, state, identity="ours"):
@@ -102,11 +109,11 @@ def test_loss_of_an_epoch_is_the_mean_over_the_photographs(rows, tmp_path):
     """Five photographs in batches of two: the last batch of one weighs half."""
     seen = []
 
-    def constant(scores, tags):
+    def constant(total, tags):
         seen.append(len(tags))
-        return scores.sum() * 0 + len(seen)
+        return total * 0 + len(seen) * len(tags)
 
-    log = training_of(rows, loss=constant, epochs=1).run(tmp_path / "state", "ours")
+    log = training_of(rows, loss=Watched(constant), epochs=1).run(tmp_path / "state", "ours")
     assert seen == [2, 2, 1]
     assert log[0]["loss"] == pytest.approx((2 * 1 + 2 * 2 + 1 * 3) / 5, abs=1e-12)
 
@@ -115,11 +122,11 @@ def test_loss_of_an_epoch_is_the_mean_over_the_photographs(rows, tmp_path):
 def test_two_learning_rates_decay_by_the_poly_rule(rows, tmp_path, optimizer):
     rates = []
 
-    def watched(scores, tags):
+    def look(total, tags):
         rates.append([group["lr"] for group in training.optimizer.param_groups])
-        return loss(scores, tags)
+        return total
 
-    training = training_of(rows, loss=watched, optimizer=optimizer, poly_power=0.7)
+    training = training_of(rows, loss=Watched(look), optimizer=optimizer, poly_power=0.7)
     training.run(tmp_path / "state", "ours")
     decay = (1 - np.arange(9) / 9) ** 0.7  # 3 epochs of 3 batches
     np.testing.assert_allclose(rates, np.outer(decay, [1e-3, 1e-2]), rtol=1e-9)
@@ -169,58 +176,28 @@ def test_batch_norm_is_frozen_or_trained_as_asked(rows, tmp_path, batch_norm, mo
 
 
 def test_a_loss_that_is_not_finite_ends_the_training(rows, tmp_path):
-    training = training_of(rows, loss=lambda scores, tags: scores.sum() * float("nan"))
+    training = training_of(rows, loss=Watched(lambda total, tags: total * float("nan")))
     with pytest.raises(TagsegError, match="loss is nan in epoch 1.*learning rate"):
         training.run(tmp_path / "state", "ours")
     assert all(torch.isfinite(value).all() for value in training.model.state_dict().values())
 
 
-# ------------------------------------------------------------------------------- the segmenter's loss
+@pytest.mark.parametrize("micro_batch", [1, 2, 100])
+def test_a_batch_in_parts_gives_the_same_steps(rows, tmp_path, micro_batch):
+    expected = training_of(rows, batch_size=3)
+    expected.model.dropout.p = 0
+    parts = training_of(rows, batch_size=3, micro_batch=micro_batch)
+    parts.model.dropout.p = 0
+    whole = weights_after(expected, tmp_path / "whole")
+    torch.testing.assert_close(weights_after(parts, tmp_path / "parts"), whole, rtol=1e-4, atol=1e-6)
+    assert [row["loss"] for row in parts.log] == pytest.approx(
+        [row["loss"] for row in expected.log], rel=1e-5
+    )
 
 
-def scores_and_masks():
-    generator = torch.Generator().manual_seed(0)
-    scores = torch.randn(2, 4, 6, 6, generator=generator, requires_grad=True)
-    masks = torch.randint(0, 4, (2, 6, 6), generator=generator).to(torch.uint8)
-    masks[0, :3], masks[1, :, 4:] = 255, 255
-    return scores, masks
-
-
-def test_segmenters_loss_is_the_mean_cross_entropy_of_pixels_that_are_not_void():
-    scores, masks = scores_and_masks()
-    expected = [
-        -scores[image, :, y, x].log_softmax(0)[masks[image, y, x].long()]
-        for image, y, x in (masks != 255).nonzero().tolist()
-    ]
-    torch.testing.assert_close(train_segmenter.loss(scores, masks), torch.stack(expected).mean())
-
-
-def test_void_never_enters_the_segmenters_loss():
-    scores, masks = scores_and_masks()
-    value = train_segmenter.loss(scores, masks)
-    value.backward()
-    void = (masks == 255)[:, None].expand_as(scores)
-    assert (scores.grad[void] == 0).all() and (scores.grad[~void] != 0).all()
-    altered = scores.detach().clone()
-    altered[void] = 1000
-    assert_identical(train_segmenter.loss(altered, masks), value.detach())
-
-
-def test_masks_of_nothing_but_void_cost_nothing():
-    scores, masks = scores_and_masks()
-    value = train_segmenter.loss(scores, torch.full_like(masks, 255))
-    value.backward()
-    assert value.item() == 0
-    assert (scores.grad == 0).all()
-
-
-def test_labels_are_shrunk_to_the_scores_without_mixing():
-    masks = torch.zeros(1, 16, 16, dtype=torch.uint8)
-    masks[:, 8:], masks[:, :, 12:] = 3, 255
-    scores = torch.zeros(1, 4, 4, 4)
-    scores[:, 0, :2], scores[:, 3, 2:] = 50, 50
-    scores[..., 3] = torch.tensor([-9.0, 7, 8, 9])[:, None]  # void: no matter what
-    assert train_segmenter.loss(scores, masks).item() == pytest.approx(0, abs=1e-6)
+def test_an_epoch_says_how_long_it_waited(rows, tmp_path):
+    (row,) = training_of(rows, epochs=1).run(tmp_path / "state", "ours")
+    assert 0 < row["seconds_waiting_for_photographs"] < row["seconds"]
 
 
 # --------------------------------------------------------------------------------------- resuming
@@ -318,8 +295,8 @@ def test_fingerprint_depends_on_settings_files_and_code(tmp_path):
 
 def batches_of(rows, epoch, workers=0, **changes):
     training = training_of(rows, workers=workers, **changes)
-    training.epoch = epoch
-    return [tensor for batch in training._loader() for tensor in batch]
+    training.batches.epoch = epoch
+    return [tensor for batch in training._loader for tensor in batch]
 
 
 def test_loading_processes_change_no_batch(rows):
@@ -342,7 +319,7 @@ def test_epoch_and_seed_change_the_batches(rows, other):
 def test_every_photograph_comes_once_an_epoch(rows):
     training = training_of(rows, scales=(1, 1), flip=False)
     plain = {training.data[0, position][0].numpy().tobytes() for position in range(len(rows))}
-    loaded = {image.numpy().tobytes() for images, _ in training._loader() for image in images}
+    loaded = {image.numpy().tobytes() for images, _ in training._loader for image in images}
     assert loaded == plain and len(plain) == 5
 
 

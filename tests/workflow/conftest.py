@@ -19,7 +19,7 @@ MINI = "tests/workflow/mini.yaml"
 class Checkout:
     """A copy of the repository's sources in a folder of its own, in which Snakemake is run."""
 
-    targets = ("all", "ablation", "upper_bound")
+    targets = ("all", "ablation", "upper_bound", "tables", "figures")
     target_rules = frozenset({*targets, "segment", "submission"})
 
     def __init__(self, folder: Path) -> None:

@@ -203,7 +203,8 @@ def test_masks_of_sbd_are_a_matter_of_scores_and_the_upper_bound(voc):
     plan = voc.planned(*VOC_TARGETS, dataset=voc.dataset | {"sbd_masks": False})
     assert plan == Counter(
         collect_true_masks=2, score_masks=6, score_predictions=3, copy_true_masks=2, train_segmenter=1,
-        predict_masks=2, compare_seeds=1, compare_upper_bound=1, draw_report=1,
+        compute_logits=2, decide_masks=2, compare_seeds=1, compare_upper_bound=1, draw_report=1,
+        compose_report=1,
     )  # fmt: skip
 
 
@@ -235,7 +236,7 @@ def test_a_chosen_layer_needs_no_other_classifier_features_or_patterns(auto):
     plan, run = auto
     assert plan == Counter(
         choose_layer=1, estimate_masks=2, refine_masks=2, score_masks=2, train_segmenter=1,
-        predict_masks=2, score_predictions=1, draw_report=1,
+        compute_logits=2, decide_masks=2, score_predictions=1, draw_report=1, compose_report=1,
     )  # fmt: skip
     assert run.planned("all") == Counter()
 

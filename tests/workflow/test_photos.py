@@ -170,7 +170,9 @@ def test_a_photograph_that_was_replaced_starts_from_the_index(photos):
 
 def test_a_true_mask_that_is_added_or_changed_re_runs_scores_and_report_alone(photos):
     mask = write_zero_mask(photos.folder / "SegmentationClass" / "deep.png", *USUAL_SIZE)
-    stages = Counter(collect_true_masks=2, score_masks=2, score_predictions=2, draw_report=1)
+    stages = Counter(
+        collect_true_masks=2, score_masks=2, score_predictions=2, draw_report=1, compose_report=1
+    )
     try:
         assert photos.planned("all") == stages
         assert photos.snakemake("--", "all").returncode == 0

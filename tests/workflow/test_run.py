@@ -12,10 +12,10 @@ import torch
 from PIL import Image
 
 from tagseg.cam_shards import read_cam
-from tagseg.features import FeatureShard
 from tagseg.files import digest
 from tagseg.images import read_mask, read_photograph, voc_palette
 from tagseg.index import read_index
+from tagseg.map_shards import MapShard
 from tagseg.mask_shards import MANIFEST, read_mask_shards
 from tagseg.true_masks import read_true_masks
 
@@ -69,20 +69,23 @@ def rows_of(path: Path) -> list[dict[str, str]]:
 
 def test_every_job_ran_once(run):
     assert run.finished.returncode == 0
-    assert f"{run.first_plan.total() + 3} of {run.first_plan.total() + 3} steps (100%)" in run.finished.stdout
+    steps = run.first_plan.total() + len(run.targets)
+    assert f"{steps} of {steps} steps (100%)" in run.finished.stdout
 
 
 def test_the_plan_has_as_many_jobs_as_the_design_says(run):
     assert run.first_plan == Counter(
         make_demo=1, build_index=1, collect_true_masks=2, draw_subsets=1, train_classifier=1,
         compute_cam=2, extract_features=6, find_patterns=3, estimate_masks=6, threshold_cam=2,
-        refine_masks=8, copy_true_masks=2, train_segmenter=3, predict_masks=8, score_masks=8,
-        score_predictions=3, compare_seeds=1, compare_upper_bound=1, draw_report=1,
+        refine_masks=8, copy_true_masks=2, train_segmenter=7, compute_logits=16, decide_masks=16,
+        score_masks=8, score_predictions=6, compare_seeds=1, compare_upper_bound=1, draw_report=1,
+        compose_report=1, build_table_1=1, build_table_2=1, build_table_3=1, draw_figure_1=1,
+        draw_figure_3=1, draw_figure_4=1, draw_figure_5=1,
     )  # fmt: skip
 
 
 def test_every_declared_output_exists_and_is_current(run):
-    listed = run.snakemake("--summary", "--", "all", "ablation", "upper_bound").stdout
+    listed = run.snakemake("--summary", "--", *run.targets).stdout
     lines = listed[listed.index("output_file\t") :].splitlines()
     rows = list(csv.DictReader(lines, delimiter="\t"))
     assert len(rows) > run.first_plan.total()
@@ -137,6 +140,9 @@ def test_no_stage_that_learns_from_tags_reads_true_masks(run):
         "score_predictions",
         "copy_true_masks",
         "draw_report",
+        "draw_figure_1",
+        "draw_figure_4",
+        "draw_figure_5",
         "compare_upper_bound",
     }
 
@@ -151,7 +157,7 @@ def test_subsets_list_photographs_of_train_that_carry_the_class(results, index):
 @pytest.mark.parametrize("layer", LAYERS)
 @pytest.mark.parametrize("shard", SHARDS)
 def test_feature_shards_hold_their_photographs(results, index, layer, shard):
-    with FeatureShard(results / "features" / layer / f"shard-{shard}.h5") as features:
+    with MapShard(results / "features" / layer / f"shard-{shard}.h5") as features:
         assert features.ids == tuple(row.id for row in index.shard("train", shard, 2))
         assert features.views == ("64",)
         assert features.maps(0)["64"].shape == (CHANNELS[layer], 4, 4)

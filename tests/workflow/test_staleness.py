@@ -9,19 +9,29 @@ from contextlib import contextmanager
 
 import pytest
 
-# A change of the configuration -> the rules whose jobs see it; what depends on those re-runs too.
+# A change of the configuration -> the rules whose jobs see it; what depends on those re-runs too, and the
+# page of results, which tells the whole configuration.
 CONFIG_CHANGES = {
     "subsets.cap": ({"subsets": {"cap": 2}}, ["draw_subsets"]),
     "crf.proxy.iterations": ({"crf": {"proxy": {"iterations": 3}}}, ["refine_masks"]),
     "crf.proxy.confidence": ({"crf": {"proxy": {"confidence": 0.8}}}, ["refine_masks"]),
-    "crf.test.bilateral_sxy": ({"crf": {"test": {"bilateral_sxy": 40}}}, ["predict_masks"]),
+    "crf.test.bilateral_sxy": ({"crf": {"test": {"bilateral_sxy": 40}}}, ["decide_masks"]),
     "cam.background_threshold": ({"cam": {"background_threshold": 0.3}}, ["threshold_cam"]),
     "classifier.training.epochs": ({"classifier": {"training": {"epochs": 2}}}, ["train_classifier"]),
     "segmenter.training.epochs": ({"segmenter": {"training": {"epochs": 2}}}, ["train_segmenter"]),
-    "segmenter.inference.sizes": ({"segmenter": {"inference": {"sizes": [64, 96]}}}, ["predict_masks"]),
+    "segmenter.inference.sizes": ({"segmenter": {"inference": {"sizes": [64, 96]}}}, ["compute_logits"]),
     "features.sizes": ({"features": {"sizes": [64, 96]}}, ["extract_features", "compute_cam"]),
     "dataset.difficult": ({"dataset": {"difficult": False}}, ["build_index"]),
     "random_seed": ({"random_seed": 1}, ["make_demo"]),
+    "figures.photographs": (
+        {"figures": {"photographs": 2}},
+        ["draw_figure_1", "draw_figure_4", "draw_figure_5"],
+    ),
+    "tables.networks": (
+        {"tables": {"networks": {"resnet18": {"training": {"epochs": 2}}}}},
+        [],
+    ),
+    "gpus": ({"gpus": 2}, []),
 }
 
 MODULES = (
@@ -32,8 +42,13 @@ MODULES = (
     "metrics",
     "subsets",
     "figures",
+    "mask_grids",
+    "paper_figures",
+    "report_page",
     "index",
+    "inference",
     "training",
+    "losses",
     "true_masks",
 )
 
@@ -152,41 +167,67 @@ def test_nothing_re_runs_after_an_edit_that_no_job_sees(run, source):
 @pytest.mark.parametrize("key", CONFIG_CHANGES)
 def test_a_setting_re_runs_what_depends_on_it(run, graph, key):
     change, rules = CONFIG_CHANGES[key]
-    assert run.planned(config=change) == graph.from_rules_on(rules)
+    assert run.planned(config=change) == graph.from_rules_on([*rules, "compose_report"])
 
 
 def test_settings_of_the_comparison_concern_no_other_target(run):
-    assert run.planned("all", config={"cam": {"background_threshold": 0.3}}) == Counter()
+    changed = {"cam": {"background_threshold": 0.3}}
+    assert run.planned("all", config=changed) == Counter(compose_report=1)
 
 
 def test_another_layer_needs_no_new_classifier_cam_or_subsets(run):
     assert run.planned("all", config={"layer": "blocks.5.0"}) == Counter(
         extract_features=2, find_patterns=1, estimate_masks=2, refine_masks=2, score_masks=2,
-        train_segmenter=2, predict_masks=6, score_predictions=2, draw_report=1,
+        train_segmenter=2, compute_logits=6, decide_masks=6, score_predictions=2, draw_report=1,
+        compose_report=1,
     )  # fmt: skip
 
 
-def test_a_layer_of_the_ablation_has_its_proxy_masks_already(run):
-    assert run.planned(config={"layer": "blocks.6"}) == Counter(
-        train_segmenter=2, predict_masks=6, score_predictions=2, draw_report=1, compare_upper_bound=1
-    )
+def test_a_layer_of_the_ablation_has_its_proxy_masks_and_its_first_round_already(run):
+    """The first round was trained for table 1."""
+    assert run.planned("all", "upper_bound", config={"layer": "blocks.6"}) == Counter(
+        train_segmenter=1, compute_logits=4, decide_masks=4, score_predictions=1, draw_report=1,
+        compose_report=1, compare_upper_bound=1,
+    )  # fmt: skip
 
 
 def test_one_round_more_trains_on_the_predictions_of_the_last(run):
-    assert run.planned(config={"segmenter": {"rounds": 3}}) == Counter(
-        train_segmenter=1, predict_masks=4, score_predictions=1, draw_report=1, compare_upper_bound=1
-    )
+    assert run.planned("all", "upper_bound", config={"segmenter": {"rounds": 3}}) == Counter(
+        train_segmenter=1, compute_logits=4, decide_masks=4, score_predictions=1, draw_report=1,
+        compose_report=1, compare_upper_bound=1,
+    )  # fmt: skip
 
 
 def test_one_round_less_trains_nothing(run):
-    assert run.planned(config={"segmenter": {"rounds": 1}}) == Counter(draw_report=1, compare_upper_bound=1)
+    assert run.planned("all", "upper_bound", config={"segmenter": {"rounds": 1}}) == Counter(
+        draw_report=1, compose_report=1, compare_upper_bound=1
+    )
+
+
+def test_tables_that_train_nothing_leave_what_was_not_run_empty(run):
+    """A row that is new: with `missing: empty` it is written without numbers."""
+    networks = {"resnet18": {}, "resnet34": {"network": {"weights": None}, "training": {"frozen": []}}}
+    more = {"seeds": ["blocks.4.2", "blocks.5.1"], "networks": networks}
+    tables = run.planned("tables", config={"tables": {**more, "missing": "empty"}})
+    assert tables == Counter(build_table_1=1, build_table_2=1)
+    assert run.planned("tables", config={"tables": {**more, "missing": "run"}})["train_segmenter"] == 3
+
+
+def test_another_crf_of_the_test_phase_forwards_nothing(run):
+    plan = run.planned("all", config={"crf": {"test": None}, "segmenter": {"retrain": {"crf": False}}})
+    assert plan["train_segmenter"] == 1 and plan["decide_masks"] == 6  # round 2 learns from other masks
+    only_val = {"crf": {"test": {"bilateral_srgb": 9}}, "segmenter": {"rounds": 1}}
+    assert run.planned("all", config=only_val) == Counter(
+        decide_masks=2, score_predictions=1, draw_report=1, compose_report=1
+    )
 
 
 def test_one_layer_more_in_the_ablation_leaves_the_others_alone(run):
     layers = ["blocks.4.2", "blocks.5.0", "blocks.5.1", "blocks.6"]
     assert run.planned(config={"ablation": {"layers": layers}}) == Counter(
-        extract_features=2, find_patterns=1, estimate_masks=2, refine_masks=2, score_masks=2, compare_seeds=1
-    )
+        extract_features=2, find_patterns=1, estimate_masks=2, refine_masks=2, score_masks=2,
+        compare_seeds=1, compose_report=1,
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("module", MODULES)
@@ -212,7 +253,7 @@ def test_a_module_of_another_data_set_concerns_the_data_stages_alone(run, graph,
 
 def test_one_split_less_with_true_masks_leaves_the_scores_of_the_other(run):
     assert run.planned("all", config={"dataset": {"true_masks": ["val"]}}) == Counter(
-        collect_true_masks=1, score_masks=2, draw_report=1
+        collect_true_masks=1, score_masks=2, draw_report=1, compose_report=1
     )
 
 
@@ -235,11 +276,21 @@ def without(run, result: str):
 
 
 VANISHED = {
-    "report/summary.md": Counter(draw_report=1),
+    "report/summary.md": Counter(draw_report=1, compose_report=1),
     "tables/ablation.png": Counter(compare_seeds=1),
     "segmenter/blocks.5.1/efficientnet_lite0/round2/checkpoint.pth": Counter(
-        train_segmenter=1, predict_masks=2, score_predictions=1, draw_report=1, compare_upper_bound=1
-    ),
+        train_segmenter=1,
+        compute_logits=2,
+        decide_masks=2,
+        score_predictions=1,
+        draw_report=1,
+        compose_report=1,
+        compare_upper_bound=1,
+        build_table_1=1,
+        build_table_2=1,
+        build_table_3=1,
+        draw_figure_5=1,
+    ),  # fmt: skip
 }
 
 

@@ -13,8 +13,8 @@ import numpy as np
 
 from tagseg.cam_shards import CamMaps, share_of_maximum
 from tagseg.errors import TagsegError
-from tagseg.features import FeatureShard
 from tagseg.images import resize_map
+from tagseg.map_shards import MapShard
 from tagseg.patterns import ClassPattern
 
 BOUNDARIES = ("cam", "mean", "both")
@@ -134,7 +134,7 @@ class _Agreement:
 def orient_patterns(
     patterns: Mapping[str, ClassPattern],
     numbers: Mapping[str, int],
-    shards: Sequence[FeatureShard],
+    shards: Sequence[MapShard],
     subsets: Mapping[str, Sequence[str]],
     cams: CamMaps,
     boundary: str = "mean",

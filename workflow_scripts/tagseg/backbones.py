@@ -5,6 +5,7 @@ torchvision's ResNets and VGG16 go by torchvision's names, EfficientNet-Lite0 is
 """
 
 import re
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,9 +89,19 @@ def _up_to(network: nn.Module, node: str) -> nn.Module:
 
 
 def _blocks(network: nn.Module) -> str:
-    """Return the names of the stages and blocks of a network: its modules, two deep, that have modules."""
+    """Return the names of the stages and blocks of a network: its modules, two deep, that have modules.
+
+    Of a stage that is a plain row of layers, like VGG's, the ends are named.
+    """
     parts = ((name, list(module.children())) for name, module in network.named_modules())
-    return ", ".join(name for name, children in parts if name and name.count(".") <= 2 and children)
+    blocks = [(name, children) for name, children in parts if name and name.count(".") <= 2 and children]
+    rows = {name for name, children in blocks if "." not in name and not any(map(_has_modules, children))}
+    ends = {name: f"{name}.0 to {name}.{len(children) - 1}" for name, children in blocks if name in rows}
+    return ", ".join(ends.get(name, name) for name, _ in blocks)
+
+
+def _has_modules(module: nn.Module) -> bool:
+    return next(module.children(), None) is not None
 
 
 def architecture(name: str) -> Architecture:
@@ -107,36 +118,74 @@ def architecture(name: str) -> Architecture:
     raise TagsegError(f"backbone {name!r}: not one of {', '.join(KNOWN)}, or timm:<name>")
 
 
-def build_backbone(name: str, weights: str | None, output_stride: int, node: str | None = None) -> Backbone:
+@dataclass(frozen=True)
+class Weights:
+    """The parameters with which a network starts: where they come from, and a state dict in its naming."""
+
+    source: str
+    state: Mapping[str, Tensor]
+
+
+def read_weights(name: str, weights: str | None) -> Weights | None:
+    """Return the weights of the architecture `name`; None for random ones.
+
+    `weights` is "imagenet" (fetched where they are neither packaged nor there already) or the path of a
+    file with a state dict in the architecture's naming, whatever its floating type. Raises TagsegError
+    for an unknown architecture, a file that is none, and ImageNet weights that cannot be had.
+    """
+    known = architecture(name)
+    if weights is None:
+        return None
+    return Weights(weights, _imagenet(name, known) if weights == PRETRAINED else read_state(weights))
+
+
+def _imagenet(name: str, known: Architecture) -> Mapping[str, Tensor]:
+    try:
+        return known.imagenet_weights()
+    except TagsegError:
+        raise
+    except Exception as error:  # the clients of several servers, each with exceptions of its own
+        raise TagsegError(
+            f"backbone {name}: its ImageNet weights could not be had ({_first_line(error)}); give a file of "
+            "them with `weights: FILE` (docs/networks.md says where from), or run where there is internet"
+        ) from None
+
+
+def build_backbone(
+    name: str, weights: str | Weights | None, output_stride: int, node: str | None = None
+) -> Backbone:
     """Return the backbone `name` up to `node` (None: what its classifier pools).
 
-    `weights` is "imagenet", the path of a file with a state dict in the architecture's naming, or None
-    for random ones. Raises TagsegError for an unknown name, node, stride, or a file that does not fit.
+    `weights` are those of `read_weights`, or what it reads them from; None for random ones. Raises
+    TagsegError for an unknown name, node, stride, or weights that cannot be had or do not fit.
     """
     known = architecture(name)
     if output_stride not in OUTPUT_STRIDES:
         raise TagsegError(f"output stride {output_stride}: not one of {OUTPUT_STRIDES}")
     network = known.build(output_stride)
+    if isinstance(weights, str):
+        weights = read_weights(name, weights)
     if weights is not None:
-        load_weights(network, known, weights)
+        load_weights(network, weights)
     return Backbone(network, canonical_node(node) if node else known.classified, known)
 
 
-def load_weights(network: nn.Module, known: Architecture, weights: str) -> None:
-    """Load "imagenet" weights or those of a file into `network`; the classification layer may be absent."""
-    state = known.imagenet_weights() if weights == PRETRAINED else read_state(weights)
-    state = {key: value.float() if value.is_floating_point() else value for key, value in state.items()}
+def load_weights(network: nn.Module, weights: Weights) -> None:
+    """Load weights into `network`, in its own floating type; the classification layer may be absent.
+
+    Raises TagsegError where they are of another network.
+    """
     try:
-        keys = network.load_state_dict(state, strict=False)
+        keys = network.load_state_dict(weights.state, strict=False)
     except RuntimeError as error:
-        raise TagsegError(f"weights {weights}: of another network ({_first_line(error)})") from None
+        raise TagsegError(f"weights {weights.source}: of another network ({_first_line(error)})") from None
     absent = [key for key in keys.missing_keys if not key.endswith("num_batches_tracked")]
     stages = {key.split(".")[0] for key in network.state_dict()}  # a deeper sibling has more in them
     surplus = [key for key in keys.unexpected_keys if key.split(".")[0] in stages]
     wrong = [f"no {key}" for key in absent if not _CLASSIFICATION.match(key)]
     wrong += [f"{key} is too much" for key in surplus if not _CLASSIFICATION.match(key)]
     if wrong:
-        raise TagsegError(f"weights {weights}: of another network ({wrong[0]}); give a file that fits")
+        raise TagsegError(f"weights {weights.source}: of another network ({wrong[0]}); give a file that fits")
 
 
 _CLASSIFICATION = re.compile(r"(fc|classifier|head)\b")
@@ -159,7 +208,7 @@ def read_state(path: str | Path) -> Mapping[str, Tensor]:
     except FileNotFoundError:
         raise TagsegError(f"{path}: no such weights file; give its path or use {PRETRAINED!r}") from None
     except Exception as error:  # torch.load raises whatever the bytes make its readers raise
-        raise TagsegError(f"{path}: not a file of weights ({_first_line(error)})") from None
+        raise TagsegError(f"{path}: not a file of weights ({_first_line(error)}); replace it") from None
     state = state.get("state_dict", state) if isinstance(state, dict) else state
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise TagsegError(f"{path}: not a state dict of tensors; save model.state_dict() alone")
@@ -168,7 +217,15 @@ def read_state(path: str | Path) -> Mapping[str, Tensor]:
 
 def _torchvision_weights(enum: str) -> Callable[[], Mapping[str, Tensor]]:
     """Return a function that downloads (once) torchvision's first ImageNet weights of a network."""
-    return lambda: getattr(torchvision.models, enum).IMAGENET1K_V1.get_state_dict(progress=False)
+
+    def weights() -> Mapping[str, Tensor]:
+        published = getattr(torchvision.models, enum).IMAGENET1K_V1
+        there = Path(torch.hub.get_dir(), "checkpoints", published.url.rpartition("/")[2])
+        if there.exists():
+            return read_state(there)
+        return published.get_state_dict(progress=False, check_hash=True, weights_only=True)
+
+    return weights
 
 
 _RESNETS = {f"resnet{depth}": f"ResNet{depth}_Weights" for depth in (18, 34, 50, 101, 152)}
@@ -204,23 +261,34 @@ def remove_stride(stage: nn.Module, rate: int) -> int:
     return 2 * rate
 
 
+_VGG16_STAGES = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))
+"""Channels and number of convolutions of each stage (Simonyan and Zisserman 2015, configuration D)."""
+
+
 def _vgg16(output_stride: int) -> nn.Module:
     """VGG16 as DeepLab-LargeFOV changes it: 3x3 pools of strides 2,2,2,1,1 and conv5 dilated by 2.
 
-    At output stride 16 the fourth pool keeps its stride, at 32 the fifth too.
+    At output stride 16 the fourth pool keeps its stride, at 32 the fifth too. Layers have torchvision's
+    names and first values. torchvision's own network is not built: it draws 124 million weights of fully
+    connected layers first.
     """
-    network = torchvision.models.vgg16()
-    network.classifier = nn.Identity()
-    stride, rate = 1, 1
-    for position, layer in enumerate(network.features):
-        if isinstance(layer, nn.MaxPool2d):
-            step = 2 if stride < output_stride else 1
-            network.features[position] = nn.MaxPool2d(3, step, padding=1)
-            rate = rate if step == 2 else 2
-            stride *= step
-        elif isinstance(layer, nn.Conv2d):
-            layer.dilation = layer.padding = (rate, rate)
-    return network
+    layers, inputs, stride, rate = [], 3, 1, 1
+    for channels, depth in _VGG16_STAGES:
+        for _ in range(depth):
+            layers += [_convolution(inputs, channels, rate), nn.ReLU(inplace=True)]
+            inputs = channels
+        step = 2 if stride < output_stride else 1
+        layers.append(nn.MaxPool2d(3, step, padding=1))
+        rate = rate if step == 2 else 2
+        stride *= step
+    return nn.Sequential(OrderedDict(features=nn.Sequential(*layers)))
+
+
+def _convolution(inputs: int, channels: int, rate: int) -> nn.Conv2d:
+    convolution = nn.Conv2d(inputs, channels, 3, padding=rate, dilation=rate)
+    nn.init.kaiming_normal_(convolution.weight, mode="fan_out", nonlinearity="relu")
+    nn.init.zeros_(convolution.bias)
+    return convolution
 
 
 def _timm_architecture(name: str) -> Architecture:

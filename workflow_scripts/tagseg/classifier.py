@@ -6,8 +6,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tagseg.backbones import Backbone, build_backbone
+from tagseg.checkpoints import load_checkpoint
 from tagseg.errors import TagsegError
-from tagseg.training import load_checkpoint
 
 
 @dataclass(frozen=True)

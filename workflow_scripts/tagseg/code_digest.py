@@ -1,5 +1,7 @@
 """The digest of a stage's code: of its script and of every module of ours that it imports, transitively.
 
+A package's tables, the `*.csv` beside its `__init__.py`, are part of its source.
+
 Snakemake's own triggers go by time stamps of scripts and do not see imported modules at all. A stage
 carries this digest among its params instead: a touched file re-runs nothing, a changed module re-runs
 exactly the stages that import it.
@@ -24,7 +26,7 @@ def code_digest(script: str | Path) -> str:
 
 
 def sources(script: Path) -> frozenset[Path]:
-    """Return `script` and the files of all modules of ours that it imports, directly or not."""
+    """Return `script` and the files of all modules of ours that it imports, directly or not, with tables."""
     found: set[Path] = set()
     waiting = [script]
     while waiting:
@@ -38,6 +40,8 @@ def sources(script: Path) -> frozenset[Path]:
 @cache
 def _imported_files(source: Path, root: Path) -> tuple[Path, ...]:
     """Return the files of ours that `source` imports, packages' `__init__` on the way included."""
+    if source.suffix != ".py":
+        return ()
     names = set(_imported_names(ast.parse(source.read_bytes(), filename=str(source))))
     files = (file for name in names if name.split(".")[0] == PACKAGE for file in _files(name, root))
     return tuple(sorted(set(files)))
@@ -53,7 +57,7 @@ def _imported_names(tree: ast.AST) -> Iterator[str]:
 
 
 def _files(name: str, root: Path) -> Iterator[Path]:
-    """Yield the files that importing the dotted name runs."""
+    """Yield the files that importing the dotted name runs, and the tables beside a package's `__init__`."""
     folder = root
     for part in name.split("."):
         module, folder = folder / f"{part}.py", folder / part
@@ -61,3 +65,4 @@ def _files(name: str, root: Path) -> Iterator[Path]:
             yield module
         if (folder / "__init__.py").is_file():
             yield folder / "__init__.py"
+            yield from folder.glob("*.csv")

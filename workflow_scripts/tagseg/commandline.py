@@ -35,9 +35,13 @@ def settings(text: str) -> dict:
 
 
 def say(text: str) -> None:
-    """Print one line for the log at once; a progress bar on the same terminal is not torn."""
-    tqdm.write(text, file=sys.stderr)
-    sys.stderr.flush()
+    """Print one line for the log at once; a progress bar on the same terminal is not torn.
+
+    Of several processes that train together, the first alone speaks.
+    """
+    if _speaks():
+        tqdm.write(text, file=sys.stderr)
+        sys.stderr.flush()
 
 
 def progress(items: Iterable[Item], what: str, total: int | None = None) -> Iterator[Item]:
@@ -46,6 +50,9 @@ def progress(items: Iterable[Item], what: str, total: int | None = None) -> Iter
     A job of the workflow has its stderr in a log; its bar then goes to the terminal that Snakemake was
     started on, if the Snakefile said by TERMINAL that there is one.
     """
+    if not _speaks():
+        yield from items
+        return
     total = len(items) if total is None and hasattr(items, "__len__") else total
     with _terminal() as terminal:
         bar = tqdm(items, what, total, leave=False, file=terminal, disable=terminal is None)
@@ -54,6 +61,11 @@ def progress(items: Iterable[Item], what: str, total: int | None = None) -> Iter
             yield item
             if terminal is not sys.stderr and total and (count % step == 0 or count == total):
                 print(f"{what}: {count} of {total}", file=sys.stderr, flush=True)
+
+
+def _speaks() -> bool:
+    """Say whether this process is the first of those that torchrun started, or alone."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 TERMINAL = "TAGSEG_TERMINAL"
@@ -101,3 +113,8 @@ def add_shard(to: argparse.ArgumentParser) -> None:
 def add_threads(to: argparse.ArgumentParser) -> None:
     """Add `--threads N`: processor cores that the job may use."""
     to.add_argument("--threads", type=int, default=1, metavar="N")
+
+
+def add_processes(to: argparse.ArgumentParser) -> None:
+    """Add `--processes N`: GPUs on which a training may run at once, each with a process of its own."""
+    to.add_argument("--processes", type=int, default=1, metavar="N")

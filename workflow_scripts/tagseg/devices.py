@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from tagseg.distributed import processes
 from tagseg.errors import TagsegError
 
 PRECISIONS = ("auto", "float32", "bfloat16")
@@ -20,7 +21,8 @@ def device(wanted: str = "auto") -> Iterator[torch.device]:
 
     `wanted` "cpu" keeps to the CPU. A CUDA_VISIBLE_DEVICES that names one GPU, as Slurm sets it, is the
     job's own. Among several nothing deals them out, so a free one is taken with a file lock, held until
-    the block ends; where all are taken, the first is shared.
+    the block ends; where all are taken, the first is shared. Processes that train one network together
+    share none: TagsegError where too few are free.
     """
     if wanted == "cpu" or not torch.cuda.is_available():
         yield torch.device("cpu")
@@ -44,6 +46,8 @@ def _lock_free_gpu(locks: contextlib.ExitStack, count: int) -> int:
             continue
         locks.callback(os.close, lock)
         return number
+    if processes() > 1:
+        raise TagsegError(f"{count} GPUs, too few free for {processes()} processes; lower `gpus`, or wait")
     return 0
 
 
@@ -77,6 +81,20 @@ def _has_bfloat16(where: torch.device) -> bool:
     return torch.cpu._is_avx512_bf16_supported()
 
 
-def set_threads(threads: int) -> None:
-    """Compute on the CPU with as many threads as the job was given, and no more."""
-    torch.set_num_threads(max(1, threads))
+def prepare(threads: int, deterministic: bool) -> None:
+    """Compute on the CPU with as many threads as the job was given; before anything is computed.
+
+    `deterministic` asks for algorithms that give the same bits every time on one GPU too; where torch has
+    none for an operation it warns, and goes on. Otherwise cuDNN may try which of its algorithms is fastest.
+    """
+    torch.set_num_threads(max(1, threads // processes()))
+    if deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS asks for it by this name
+        torch.use_deterministic_algorithms(True, warn_only=True)
+        torch.utils.deterministic.fill_uninitialized_memory = False  # it costs time, and nothing reads it
+    torch.backends.cudnn.benchmark = not deterministic
+
+
+def workers(where: torch.device, threads: int) -> int:
+    """Return how many processes are to load photographs: on the CPU none, they would take its threads."""
+    return max(1, threads // processes()) if where.type == "cuda" else 0

@@ -1,54 +1,50 @@
-"""The figures of the report, drawn with matplotlib's objects: no global state, no display.
+"""Curves and bars of the report, drawn with matplotlib's objects: no global state, no display.
 
-Lines and bars take the colours of Okabe and Ito, which the colour-blind tell apart; masks keep PASCAL
-VOC's, in which the mask files are written.
+They take the colours of Okabe and Ito, which the colour-blind tell apart, as the masks do in
+`tagseg.mask_grids`; so do the figures of the paper, in `tagseg.paper_figures`.
 """
 
 import textwrap
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from tagseg.files import atomic_file
-from tagseg.images import VOID, overlay, resize_mask, resize_photograph, voc_palette
 from tagseg.layer_choice import Candidate, needed_correlation
+from tagseg.mask_looks import BLUE, OKABE_ITO, ORANGE, VERMILION
+from tagseg.nodes import PAPER_NODES, canonical_node
 
-OKABE_ITO = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000")
-BLUE, ORANGE = OKABE_ITO[:2]
 LINE_COLOURS = OKABE_ITO[:6]  # the yellow is too pale for a thin line, black is the mean
 GREY = "#767676"
 DPI = 130
+PDF_DPI = 150  # of what a PDF holds as pixels
 SMALL, MEDIUM = 8.5, 10  # font sizes in points
 
 NAMED_LINES = 20
 """So many classes a legend can name and a reader tell apart; beyond it only the extremes are named."""
-
-CELL, GAP = 2.5, 0.08  # width of a picture in a grid and what lies between two, inches
-HEAD, LABEL = 0.3, 0.3  # height of the titles and of a line's label
-LEGEND_LINE = 0.24
-STORED_SIDE = 500  # longest side, in pixels, at which a picture is drawn
-
-
-@dataclass(frozen=True)
-class Example:
-    """A line of a grid: a photograph uint8 (H, W, 3), its masks uint8 (H, W) or None, and its words."""
-
-    name: str
-    remarks: tuple[str, ...]
-    photograph: np.ndarray
-    masks: tuple[np.ndarray | None, ...]
 
 
 def write_figure(path: str | Path, figure: Figure) -> None:
     """Write a figure as PNG, atomically; equal figures give equal bytes."""
     with atomic_file(path) as aside:
         figure.savefig(aside, format="png", dpi=DPI, facecolor="white", metadata={"Software": None})
+
+
+def write_pdf(path: str | Path, figure: Figure) -> None:
+    """Write a figure as PDF, atomically; equal figures give equal bytes, since it bears no date."""
+    undated = dict.fromkeys(("CreationDate", "Creator", "Producer"))
+    with atomic_file(path) as aside:
+        figure.savefig(aside, format="pdf", dpi=PDF_DPI, facecolor="white", metadata=undated)
+
+
+def write_both(png: str | Path, pdf: str | Path, figure: Figure) -> None:
+    """Write a figure as PNG and as PDF, each atomically."""
+    write_figure(png, figure)
+    write_pdf(pdf, figure)
 
 
 def message(text: str) -> Figure:
@@ -61,139 +57,19 @@ def message(text: str) -> Figure:
     return figure
 
 
-def qualitative(rows: Sequence[Example], columns: Sequence[str], classes: Sequence[str]) -> Figure:
-    """Return a grid: a line a photograph, with its masks laid over; a legend of the classes that occur.
-
-    `columns` are titles of the photograph and of each mask; `classes` are names by class number. None in
-    place of a mask leaves its cell empty. Raises ValueError where there is no row, or one has not as
-    many masks as the columns ask for.
-    """
-    if not rows or any(len(row.masks) != len(columns) - 1 for row in rows):
-        raise ValueError(f"a grid needs rows, each with {len(columns) - 1} masks")
-    handles = _mask_legend(rows, classes)
-    grid = _Grid.of(rows, len(columns), handles)
-    figure = Figure(figsize=(grid.width, grid.height))
-    for column, title in enumerate(columns):
-        _write(figure, grid.title(column), title, MEDIUM, weight="bold", ha="center", va="top")
-    for line, row in enumerate(rows):
-        _write_label(figure, grid.label(line), row, grid.width)
-        for column, image in enumerate(_pictures(row)):
-            _draw_picture(figure.add_axes(grid.cell(line, column)), image)
-    if handles:
-        options = {"loc": "lower center", "frameon": False, "fontsize": SMALL + 0.5}
-        _plain_text(figure.legend(handles=handles, ncols=grid.legend_columns, **options))
-    return figure
-
-
-@dataclass(frozen=True)
-class _Grid:
-    """Where the parts of a grid lie; sizes in inches, places as shares of the figure, as matplotlib asks."""
-
-    width: float
-    height: float
-    picture: float  # height of a picture
-    legend_columns: int
-
-    @classmethod
-    def of(cls, rows: Sequence[Example], columns: int, legend: Sequence[Patch]) -> "_Grid":
-        """Lay out a grid of so many columns, above its legend."""
-        width = columns * (CELL + GAP) + GAP
-        aspects = [row.photograph.shape[0] / row.photograph.shape[1] for row in rows]
-        picture = CELL * float(np.clip(np.median(aspects), 0.5, 1.2))
-        lines = -(-len(legend) // max(1, int(width / _entry_width(legend))))
-        height = HEAD + len(rows) * (picture + LABEL) + 0.15 + LEGEND_LINE * lines
-        return cls(width, height, picture, -(-len(legend) // max(1, lines)))
-
-    def title(self, column: int) -> tuple[float, float]:
-        """Return the middle of the upper edge of a column's title."""
-        return (GAP + column * (CELL + GAP) + CELL / 2) / self.width, 1 - 0.1 / self.height
-
-    def _bottom(self, line: int) -> float:
-        return self.height - HEAD - (line + 1) * (self.picture + LABEL)
-
-    def label(self, line: int) -> tuple[float, float]:
-        """Return the lower left corner of a line's label, above its pictures."""
-        return GAP / self.width, (self._bottom(line) + self.picture + 0.05) / self.height
-
-    def cell(self, line: int, column: int) -> tuple[float, float, float, float]:
-        """Return left, bottom, width and height of a picture."""
-        left = GAP + column * (CELL + GAP)
-        bottom, height = self._bottom(line) / self.height, self.picture / self.height
-        return left / self.width, bottom, CELL / self.width, height
-
-
-def _entry_width(legend: Sequence[Patch]) -> float:
-    """Return an estimate of a legend's widest entry in inches: its patch and its letters."""
-    return 0.65 + 0.08 * max((len(patch.get_label()) for patch in legend), default=0)
-
-
-def _pictures(row: Example) -> list[np.ndarray | None]:
-    """Return the photograph and its overlays, no larger than they are drawn."""
-    scale = min(1, STORED_SIDE / max(row.photograph.shape[:2]))
-    size = tuple(max(1, round(side * scale)) for side in row.photograph.shape[:2])
-    photograph = resize_photograph(row.photograph, *size)
-    small = [None if mask is None else resize_mask(mask, *size) for mask in row.masks]
-    return [photograph, *(None if mask is None else _laid_over(photograph, mask) for mask in small)]
-
-
-def _laid_over(photograph: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """Return the overlay with a white outline around labels and stripes on void.
-
-    The palette's dark reds and blues drown on dark photographs, and its void on light ones.
-    """
-    image = overlay(photograph, mask, 0.6)
-    edge = np.zeros(mask.shape, bool)
-    edge[:, 1:] |= mask[:, 1:] != mask[:, :-1]
-    edge[1:] |= mask[1:] != mask[:-1]
-    image[edge] = 255
-    rows, columns = np.indices(mask.shape)
-    stripe = (rows + columns) % 8 < 3
-    image[mask == VOID] = 255
-    image[(mask == VOID) & stripe] = 130
-    return image
-
-
-def _draw_picture(axes: Axes, image: np.ndarray | None) -> None:
-    axes.set_axis_off()
-    if image is None:
-        axes.text(0.5, 0.5, "no true mask", ha="center", va="center", fontsize=SMALL, color=GREY)
-    else:
-        axes.imshow(image)
-
-
-def _write(figure: Figure, place: tuple[float, float], text: str, size: float, **style) -> None:
-    """Write text as it is: a name may hold signs that matplotlib would read as a formula."""
-    figure.text(*place, text, fontsize=size, parse_math=False, **style)
-
-
-def _write_label(figure: Figure, place: tuple[float, float], row: Example, width: float) -> None:
-    """Write a photograph's name and remarks above its line, cut to the figure's width in inches."""
-    text = _cut("  ·  ".join(filter(None, (row.name, *row.remarks))), int(width * 12.5))
-    _write(figure, place, text, SMALL + 0.5, va="bottom", color="#222222")
-
-
-def _cut(text: str, length: int) -> str:
+def cut(text: str, length: int) -> str:
+    """Return a text of at most so many letters; an ellipsis ends one that was longer."""
     return text if len(text) <= length else f"{text[: length - 1]}…"
 
 
-def _mask_legend(rows: Sequence[Example], classes: Sequence[str]) -> list[Patch]:
-    """Return a patch for each class that a mask holds, and for void; background is left clear."""
-    masks = [mask for row in rows for mask in row.masks if mask is not None]
-    present = np.unique(np.concatenate([np.unique(mask) for mask in masks])) if masks else []
-    colours = voc_palette() / 255
-    handles = [
-        Patch(
-            facecolor=colours[label], edgecolor="#333333", linewidth=0.6, label=_legend_name(classes[label])
-        )
-        for label in present
-        if label not in (0, VOID)
-    ]
-    if VOID in present:
-        handles.append(Patch(facecolor="white", edgecolor=GREY, hatch="////", linewidth=0.6, label="void"))
-    return handles
+def layer_title(name: str) -> str:
+    """Return a layer's name for a figure: the paper's, C41 of layer4.0, where it has one."""
+    paper = {node: title for title, node in PAPER_NODES.items()}
+    return paper.get(canonical_node(name), name)
 
 
-def _plain_text(legend) -> None:
+def plain_text(legend) -> None:
+    """Keep the signs of the names in a legend from being read as formulas."""
     for text in legend.get_texts():
         text.set_parse_math(False)
 
@@ -211,11 +87,11 @@ def training_curves(logs: Mapping[str, Sequence[Mapping]]) -> Figure:
     for axes, group in zip(np.atleast_1d(figure.subplots(1, len(groups))), groups, strict=True):
         for name in group:
             _draw_loss(axes, name, logs[name], *styles[name])
-        _label(axes, "epoch", "mean loss")
+        label_axes(axes, "epoch", "mean loss")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10], min_n_ticks=1))
         axes.set_xlim(0.5, max(len(logs[name]) for name in group) + 0.5)
         axes.set_ylim(bottom=0)
-        _plain_text(axes.legend(fontsize=SMALL, frameon=False))
+        plain_text(axes.legend(fontsize=SMALL, frameon=False))
     return figure
 
 
@@ -231,7 +107,7 @@ def _duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
-def _label(axes: Axes, x: str, y: str) -> None:
+def label_axes(axes: Axes, x: str, y: str) -> None:
     """Name the axes, and take away the lines that say nothing."""
     axes.set_xlabel(x, fontsize=MEDIUM)
     axes.set_ylabel(y, fontsize=MEDIUM)
@@ -255,13 +131,13 @@ def explained_variance(shares: Mapping[str, np.ndarray]) -> Figure:
     mean = 100 * np.mean([one[:length] for one in shares.values()], axis=0)
     label = f"mean (first: {mean[0]:.1f} %)"
     axes.plot(np.arange(1, length + 1), mean, color="black", linewidth=3, label=label)
-    _label(axes, "component", "variance explained (%)")
+    label_axes(axes, "component", "variance explained (%)")
     axes.set_ylim(bottom=0)
     axes.set_xscale("log")
     ticks = [tick for tick in (1, 2, 3, 5, 10, 20, 30, 50) if tick <= length]
     axes.set_xticks(ticks, map(str, ticks))
     axes.minorticks_off()
-    _plain_text(axes.legend(fontsize=SMALL, frameon=False, ncols=2 if len(shares) > 8 else 1))
+    plain_text(axes.legend(fontsize=SMALL, frameon=False, ncols=2 if len(shares) > 8 else 1))
     return figure
 
 
@@ -276,13 +152,13 @@ def _line_styles(shares: Mapping[str, np.ndarray]) -> dict[str, dict]:
     grey = {"color": "#c8c8c8", "linewidth": 0.8, "label": "_unnamed"}
     styles = {name: grey for name in order if name not in named}
     for name, (colour, dash) in zip(named, kinds, strict=False):
-        styles[name] = {"color": colour, "linestyle": dash, "linewidth": 1.3, "label": _legend_name(name)}
+        styles[name] = {"color": colour, "linestyle": dash, "linewidth": 1.3, "label": legend_name(name)}
     return styles
 
 
-def _legend_name(name: str) -> str:
+def legend_name(name: str) -> str:
     """Return a class's name for a legend, which would leave out one that starts with an underscore."""
-    return _cut(f" {name}" if name.startswith("_") else name, 22)
+    return cut(f" {name}" if name.startswith("_") else name, 22)
 
 
 def seed_comparison(rows: Sequence[tuple[str, float | None, float | None]]) -> Figure:
@@ -300,7 +176,7 @@ def seed_comparison(rows: Sequence[tuple[str, float | None, float | None]]) -> F
         bars = axes.barh(places + 0.38 * (column - 1.5), values, 0.36, color=colour, label=label)
         texts = ["" if np.isnan(value) else f"{value:.1f}" for value in values]
         axes.bar_label(bars, texts, padding=3, fontsize=SMALL)
-    axes.set_yticks(places, [_cut(row[0], 28) for row in rows], parse_math=False)
+    axes.set_yticks(places, [cut(row[0], 28) for row in rows], parse_math=False)
     _finish_bars(axes, "mIoU on train (%)", len(rows))
     axes.legend(fontsize=SMALL, frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
     return figure
@@ -320,12 +196,14 @@ def layer_choice(candidates: Sequence[Candidate], chosen: Candidate) -> Figure:
         )
     axes.axvline(needed_correlation(candidates), color=GREY, linestyle=":")
     axes.margins(0.15)
-    _label(axes, "correlation of the masks with the CAM (dotted: needed)", "colour coefficient of the masks")
+    label_axes(
+        axes, "correlation of the masks with the CAM (dotted: needed)", "colour coefficient of the masks"
+    )
     return figure
 
 
 def _finish_bars(axes: Axes, label: str, rows: int) -> None:
-    _label(axes, label, "")
+    label_axes(axes, label, "")
     axes.grid(visible=False, axis="y")
     axes.tick_params(axis="y", length=0)
     axes.set_xlim(0, 100)
@@ -347,8 +225,8 @@ def per_class(iou: Mapping[str, float | None], mean: float) -> Figure:
     axes.barh(np.arange(len(order)), [known[name] for name in order], 0.72, color=BLUE)
     for place, name in enumerate(order):  # in a column of their own, clear of the line of the mean
         axes.text(108, place, f"{known[name]:.1f}", ha="right", va="center", fontsize=SMALL)
-    axes.axvline(mean, color=OKABE_ITO[5], linestyle="--", linewidth=1.6, label=f"mean {mean:.1f}")
-    axes.set_yticks(np.arange(len(order)), [_cut(name, 28) for name in order], parse_math=False)
+    axes.axvline(mean, color=VERMILION, linestyle="--", linewidth=1.6, label=f"mean {mean:.1f}")
+    axes.set_yticks(np.arange(len(order)), [cut(name, 28) for name in order], parse_math=False)
     _finish_bars(axes, "IoU on val (%)", len(order))
     axes.legend(fontsize=SMALL, frameon=False, loc="lower left", bbox_to_anchor=(0, 1))
     if absent:

@@ -1,6 +1,6 @@
 """Multi-scale prediction: what the trained segmenter says of photographs of any size."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,14 +8,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from tagseg.checkpoints import load_checkpoint
 from tagseg.crf import CrfSettings, in_processes, refine_probabilities
 from tagseg.deeplab import DeepLabLargeFov, SegmenterSettings
 from tagseg.devices import autocast
 from tagseg.errors import TagsegError
-from tagseg.images import largest_map, shrink_photograph
+from tagseg.images import largest_map, read_photograph, shrink_photograph
 from tagseg.index import Photograph
+from tagseg.map_shards import MapShard, View, views
 from tagseg.photographs import batches, square
-from tagseg.training import load_checkpoint
 
 BATCH = 16  # photographs that go through the network at once
 
@@ -42,7 +43,6 @@ def load_segmenter(path: str, classes: tuple[str, ...]) -> DeepLabLargeFov:
     return model.eval().to(memory_format=torch.channels_last)
 
 
-@torch.no_grad()
 def multi_scale_scores(
     model: nn.Module, images: Sequence[np.ndarray], settings: InferenceSettings, where: torch.device
 ) -> Iterator[Tensor]:
@@ -51,19 +51,32 @@ def multi_scale_scores(
     Each photograph is resized to a square of every size; the scores are enlarged bilinearly to the
     photograph and averaged (those of a mirrored input mirrored back first).
     """
-    grids = []  # a view's scores at the network's stride; enlarged when asked for, they are large
-    flips = (False, True) if settings.flip else (False,)
-    for size in settings.sizes:
-        for mirrored in flips:
-            batch = torch.stack([square(image, size, mirrored) for image in images]).to(where)
-            with autocast(where, settings.precision):
-                scores = model(batch).float()
-            grids.append(scores.flip(-1) if mirrored else scores)
-    for position, image in enumerate(images):
-        total = _enlarge(grids[0][position], image.shape[:2])
-        for scores in grids[1:]:
-            total += _enlarge(scores[position], image.shape[:2])
-        yield total / len(grids)
+    grids = [scores for _, scores in view_scores(model, images, settings, where)]
+    for position, image in enumerate(images):  # enlarged when asked for, they are large
+        yield mean_enlarged([scores[position] for scores in grids], image.shape[:2])
+
+
+@torch.no_grad()
+def view_scores(
+    model: nn.Module, images: Sequence[np.ndarray], settings: InferenceSettings, where: torch.device
+) -> Iterator[tuple[View, Tensor]]:
+    """Yield each view and its scores float32 (N, classes, h, w), at the network's stride.
+
+    Scores of a mirrored view are mirrored back.
+    """
+    for view in views(settings.sizes, settings.flip):
+        batch = torch.stack([square(image, view.size, view.mirrored) for image in images]).to(where)
+        with autocast(where, settings.precision):
+            scores = model(batch).float()
+        yield view, scores.flip(-1) if view.mirrored else scores
+
+
+def mean_enlarged(grids: Sequence[Tensor], size: tuple[int, int]) -> Tensor:
+    """Return scores (classes, h, w) of several views, enlarged bilinearly to (H, W) and averaged."""
+    total = _enlarge(grids[0], size)
+    for scores in grids[1:]:
+        total += _enlarge(scores, size)
+    return total / len(grids)
 
 
 def _enlarge(scores: Tensor, size: tuple[int, int]) -> Tensor:
@@ -95,6 +108,40 @@ class Scored:
         if self.crf is not None and len(self.labels) > 1:
             marginals = refine_probabilities(self.photograph, marginals, self.crf)
         return np.array(self.labels, np.uint8)[largest_map(marginals, *self.size)]
+
+
+def decide_shard(
+    shard: MapShard,
+    rows: Sequence[Photograph],
+    allowed: Sequence[tuple[int, ...]],
+    crf: CrfSettings | None,
+    longest_side: int,
+    processes: int,
+) -> Iterator[np.ndarray]:
+    """Yield the mask uint8 (H, W) of each photograph of a shard of logits, in the shard's order.
+
+    `allowed` gives, a photograph, the class numbers that its pixels may take. The CRF runs in `processes`
+    processes. A few photographs are in memory at once.
+    """
+    scored = (
+        _scored(shard.maps(position).values(), row, labels, crf, longest_side)
+        for position, (row, labels) in enumerate(zip(rows, allowed, strict=True))
+    )
+    yield from in_processes(Scored.decide, scored, processes if crf else 1)
+
+
+def _scored(
+    grids: Iterable[np.ndarray],
+    row: Photograph,
+    labels: tuple[int, ...],
+    crf: CrfSettings | None,
+    longest_side: int,
+) -> Scored:
+    """Return a photograph with the probabilities that its logits float16 (classes, h, w) give."""
+    image = read_photograph(row.path)
+    small = shrink_photograph(image, longest_side)
+    chosen = [torch.from_numpy(grid[list(labels)]).float() for grid in grids]
+    return Scored(small, probabilities(mean_enlarged(chosen, small.shape[:2])), labels, crf, image.shape[:2])
 
 
 @dataclass(frozen=True)

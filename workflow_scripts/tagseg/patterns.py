@@ -15,8 +15,8 @@ from scipy.linalg.blas import dsyrk
 from scipy.sparse.linalg import eigsh
 
 from tagseg.errors import TagsegError
-from tagseg.features import FeatureShard
 from tagseg.files import atomic_folder, read_json, write_json
+from tagseg.map_shards import MapShard
 
 COMPONENTS = 50
 """Explained variance is kept of so many components (the paper's Figure 3)."""
@@ -75,7 +75,7 @@ def image_moments(maps: Iterable[np.ndarray], shift: np.ndarray) -> tuple[int, n
     return descriptors.shape[1], descriptors.sum(axis=1), upper
 
 
-def class_moments(shards: Sequence[FeatureShard], subsets: Mapping[str, Sequence[str]]) -> dict[str, Moments]:
+def class_moments(shards: Sequence[MapShard], subsets: Mapping[str, Sequence[str]]) -> dict[str, Moments]:
     """Return each class's moments over all positions and views of the photographs in its subset.
 
     `subsets` maps a class to photograph ids. Raises TagsegError where a subset names a photograph that
@@ -218,4 +218,4 @@ def _load(path: Path) -> np.ndarray:
 def open_shards(paths: Sequence[str | Path]):
     """Yield the feature shards at `paths`, open for reading."""
     with contextlib.ExitStack() as stack:
-        yield [stack.enter_context(FeatureShard(path)) for path in paths]
+        yield [stack.enter_context(MapShard(path)) for path in paths]

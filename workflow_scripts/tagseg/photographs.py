@@ -1,6 +1,8 @@
 """Photographs as network inputs: batches of squares for a forward pass, random views for training."""
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,10 +27,30 @@ def to_tensor(image: np.ndarray) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
 
 
-def batches(photographs: Sequence[Photograph], batch_size: int) -> Iterator[tuple[int, list[np.ndarray]]]:
-    """Yield the position of a batch's first photograph and the batch's images uint8 (H, W, 3)."""
-    for start in range(0, len(photographs), batch_size):
-        yield start, [read_photograph(row.path) for row in photographs[start : start + batch_size]]
+def batches(
+    photographs: Sequence[Photograph], batch_size: int, threads: int = 0
+) -> Iterator[tuple[int, list[np.ndarray]]]:
+    """Yield the position of a batch's first photograph and the batch's images uint8 (H, W, 3).
+
+    So many `threads` read the next batch while this one is worked on, since Pillow decodes without holding
+    the interpreter's lock; 0: nothing is read ahead. Threads must not be where processes are forked.
+    """
+    starts = range(0, len(photographs), batch_size)
+    if not threads:
+        yield from ((start, _read(photographs[start : start + batch_size], map)) for start in starts)
+        return
+    with ThreadPoolExecutor(threads) as pool, ThreadPoolExecutor(1) as ahead:
+        parts = [photographs[start : start + batch_size] for start in starts]
+        coming = deque(ahead.submit(_read, part, pool.map) for part in parts[:2])
+        for number, start in enumerate(starts):
+            images = coming.popleft().result()
+            coming.extend(ahead.submit(_read, part, pool.map) for part in parts[number + 2 : number + 3])
+            yield start, images
+
+
+def _read(photographs: Sequence[Photograph], each: Callable) -> list[np.ndarray]:
+    """Return the images of photographs, read by `each`, which is map or a pool's."""
+    return list(each(read_photograph, [row.path for row in photographs]))
 
 
 @dataclass(frozen=True)

@@ -1,27 +1,35 @@
-"""One training loop for the classifier and the segmenter, with a state from which it resumes."""
+"""One training loop for the classifier and the segmenter, with a state from which it resumes.
+
+The same loop serves one device and several: processes that torchrun started each take their share of a
+batch, a share may be computed in parts where memory is short, and the gradient is that of the whole batch.
+"""
 
 import contextlib
 import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
 from tagseg.backbones import freeze_batch_norm
 from tagseg.commandline import progress, say
 from tagseg.devices import autocast
+from tagseg.distributed import gathered, is_main, processes, rank, summed
+from tagseg.epochs import EpochBatches, Stopwatch
 from tagseg.errors import TagsegError
 from tagseg.files import atomic_file, digest
+from tagseg.losses import Loss
 from tagseg.photographs import TrainingSet
 
-Loss = Callable[[Tensor, Tensor], Tensor]
+STEPS_BETWEEN_CHECKS = 20
+"""On a GPU the loss is looked at once in so many steps: a look waits for all that is under way."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +38,7 @@ class TrainingSettings:
 
     epochs: int
     batch_size: int
+    micro_batch: int | None
     optimizer: str
     backbone_lr: float
     head_lr: float
@@ -55,6 +64,7 @@ class Training:
 
     The model has a `backbone` and a `head` (and whatever it needs without parameters): the two groups
     take the learning rates `backbone_lr` and `head_lr`, both decayed by (1 - step / steps) ** poly_power.
+    `workers` is the number of processes that load photographs; 0: this one does.
     """
 
     def __init__(
@@ -66,15 +76,32 @@ class Training:
         where: torch.device,
         workers: int = 0,
     ) -> None:
-        self.settings, self.data, self.loss, self.where, self.workers = settings, data, loss, where, workers
+        self.settings, self.data, self.loss, self.where = settings, data, loss, where
         self.model = model.to(where, memory_format=torch.channels_last)
         freeze(model.backbone, settings.frozen)
         self.optimizer = _optimizer(model, settings)
-        self.steps = settings.epochs * -(-len(data) // settings.batch_size)
+        self.batches = EpochBatches(len(data), settings.batch_size, settings.random_seed)
+        self.steps = settings.epochs * len(self.batches)
         self.schedule = torch.optim.lr_scheduler.LambdaLR(
             self.optimizer, lambda step: max(0.0, 1 - step / self.steps) ** settings.poly_power
         )
         self.epoch, self.log = 0, []
+        self._training_mode()  # the wrapper of several processes has to know what is frozen
+        self._network = self._distributed() if processes() > 1 else self.model
+        self._loader = DataLoader(
+            data,
+            batch_sampler=self.batches,
+            num_workers=workers,
+            pin_memory=where.type == "cuda",
+            persistent_workers=workers > 0,
+        )
+
+    def _distributed(self) -> DistributedDataParallel:
+        """Return the model as one that adds up the gradients of all processes."""
+        torch.manual_seed(self.settings.random_seed + rank())  # dropout is not to be the same in each
+        if self.settings.batch_norm == "trained" and self.where.type == "cuda":
+            self.model.backbone = nn.SyncBatchNorm.convert_sync_batchnorm(self.model.backbone)
+        return DistributedDataParallel(self.model, [self.where] if self.where.type == "cuda" else None)
 
     def run(self, state_file: Path, identity: str) -> list[dict]:
         """Train to the last epoch; return a log row an epoch. Resumes from `state_file` if it is ours.
@@ -92,28 +119,57 @@ class Training:
 
     def _train_epoch(self) -> dict:
         self._training_mode()
-        started, total = time.perf_counter(), 0.0
-        loader = self._loader()
-        for images, targets in progress(loader, f"epoch {self.epoch + 1}", len(loader)):
-            total += self._step(images.to(self.where), targets.to(self.where)) * len(images)
+        self.batches.epoch = self.epoch
+        started, waiting = time.perf_counter(), Stopwatch()
+        total = torch.zeros((), dtype=torch.float64)
+        loader = progress(waiting.of(self._loader), f"epoch {self.epoch + 1}", len(self.batches))
+        for step, (images, targets) in enumerate(loader):
+            share = (tensor.to(self.where, non_blocking=True) for tensor in (images, targets))
+            loss = self._step(*share, counts=self.batches.has_share(step))
+            total = total.to(self.where) + loss * self.batches.size_of(step)
+        total = summed(total)
+        self._check(total)
         return {
             "epoch": self.epoch + 1,
-            "loss": total / len(self.data),
+            "loss": total.item() / len(self.data),
             "head_lr": self.schedule.get_last_lr()[-1],
             "seconds": time.perf_counter() - started,
+            "seconds_waiting_for_photographs": waiting.seconds,
         }
 
-    def _step(self, images: Tensor, targets: Tensor) -> float:
-        with autocast(self.where, self.settings.precision):
-            scores = self.model(images)
-        loss = self.loss(scores.float(), targets)
+    def _check(self, loss: Tensor) -> None:
+        """Raise TagsegError where the loss is not finite."""
         if not torch.isfinite(loss):
             raise TagsegError(f"the loss is {loss.item()} in epoch {self.epoch + 1}; lower the learning rate")
+
+    def _step(self, images: Tensor, targets: Tensor, counts: bool) -> Tensor:
+        """Take one step; return this share's part in the batch's mean loss, without gradient.
+
+        A share that does not count goes through the network, as the other processes expect, and weighs 0.
+        """
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        size = self.settings.micro_batch or len(images)
+        parts = list(zip(images.split(size), targets.split(size), strict=True))
+        mean, weight = torch.zeros((), device=self.where), None
+        for number, (part, labels) in enumerate(parts, start=1):
+            with self._adding_up(number == len(parts)):
+                with autocast(self.where, self.settings.precision):
+                    scores = self._network(part)
+                if weight is None:  # all parts have the first one's grid
+                    weight = summed(self.loss.weight(targets, scores.shape) * counts).clamp(min=1)
+                loss = self.loss.total(scores.float(), labels) * counts / weight
+                (loss * processes()).backward()  # the processes' gradients are averaged, not summed
+            mean += loss.detach()
+        if self.where.type == "cpu" or self.schedule.last_epoch % STEPS_BETWEEN_CHECKS == 0:
+            self._check(mean)
         self.optimizer.step()
         self.schedule.step()
-        return loss.item()
+        return mean
+
+    def _adding_up(self, last: bool) -> contextlib.AbstractContextManager:
+        """Return the context in which processes wait for each other's gradients: at the last part alone."""
+        alone = processes() == 1 or last
+        return contextlib.nullcontext() if alone else self._network.no_sync()
 
     def _training_mode(self) -> None:
         self.model.train()
@@ -122,18 +178,10 @@ class Training:
         for prefix in self.settings.frozen:  # their batch norms' statistics do not move either
             self.model.backbone.network.get_submodule(prefix).eval()
 
-    def _loader(self) -> DataLoader:
-        """Return the epoch's batches, in an order that depends on the seed and the epoch alone."""
-        order = np.random.default_rng((self.settings.random_seed, self.epoch)).permutation(len(self.data))
-        return DataLoader(
-            self.data,
-            batch_size=self.settings.batch_size,
-            sampler=[(self.epoch, int(position)) for position in order],
-            num_workers=self.workers,
-            pin_memory=self.where.type == "cuda",
-        )
-
     def _save(self, state_file: Path, identity: str) -> None:
+        random = gathered(_random_state(self.where))
+        if not is_main():
+            return
         state = {
             "identity": identity,
             "epoch": self.epoch,
@@ -141,8 +189,7 @@ class Training:
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict(),
-            "random": torch.get_rng_state(),
-            "cuda": torch.cuda.get_rng_state(self.where) if self.where.type == "cuda" else None,
+            "random": random,
         }
         with atomic_file(state_file) as aside:
             torch.save(state, aside)
@@ -161,11 +208,22 @@ class Training:
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.schedule.load_state_dict(state["schedule"])
-        torch.set_rng_state(state["random"].cpu())
-        if state["cuda"] is not None and self.where.type == "cuda":
-            torch.cuda.set_rng_state(state["cuda"].cpu(), self.where)
+        if rank() < len(state["random"]):  # with more processes than before, the new ones go on as they began
+            _set_random_state(state["random"][rank()], self.where)
         self.epoch, self.log = state["epoch"], state["log"]
         say(f"resumed after epoch {self.epoch}")
+
+
+def _random_state(where: torch.device) -> dict[str, Tensor]:
+    """Return the state of the random generators that dropout draws from."""
+    cuda = {"cuda": torch.cuda.get_rng_state(where)} if where.type == "cuda" else {}
+    return {"cpu": torch.get_rng_state(), **cuda}
+
+
+def _set_random_state(state: dict[str, Tensor], where: torch.device) -> None:
+    torch.set_rng_state(state["cpu"].cpu())
+    if "cuda" in state and where.type == "cuda":
+        torch.cuda.set_rng_state(state["cuda"].cpu(), where)
 
 
 def freeze(module: nn.Module, prefixes: Sequence[str]) -> None:
@@ -191,36 +249,11 @@ def _optimizer(model: nn.Module, settings: TrainingSettings) -> torch.optim.Opti
     return torch.optim.Adam(groups, weight_decay=settings.weight_decay)
 
 
-def save_checkpoint(path: str | Path, model: nn.Module, description: dict) -> None:
-    """Write a network's state dict and a JSON-like description that rebuilds it, atomically."""
-    with atomic_file(path) as aside:
-        torch.save({"description": description, "model": model.state_dict()}, aside)
-
-
-def load_checkpoint(path: str | Path) -> tuple[dict, dict[str, Tensor]]:
-    """Return the description and the state dict of a checkpoint of ours.
-
-    Raises TagsegError where the file is missing, holds anything but data, or holds a value that is not
-    finite.
-    """
-    try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-        description, state = checkpoint["description"], checkpoint["model"]
-    except FileNotFoundError:
-        raise TagsegError(f"{path}: no such checkpoint; train the network first") from None
-    except Exception as error:  # torch.load raises whatever the bytes make its readers raise
-        raise TagsegError(
-            f"{path}: not a checkpoint of tagseg ({error}); delete it and train again"
-        ) from None
-    if not all(torch.isfinite(value).all() for value in state.values() if value.is_floating_point()):
-        raise TagsegError(f"{path}: holds values that are not finite; delete it and train again")
-    return description, state
-
-
 @contextlib.contextmanager
 def resumable_state(checkpoint: str | Path) -> Iterator[Path]:
     """Yield the path of the state beside `checkpoint`; it is removed when the block ends well."""
     state = Path(f"{checkpoint}.resume")
     yield state
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(state)
+    if is_main():
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(state)

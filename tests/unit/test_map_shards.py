@@ -8,7 +8,7 @@ import pytest
 
 from tagseg.cam_shards import read_cam, share_of_maximum, write_cam
 from tagseg.errors import TagsegError
-from tagseg.features import FeatureShard, View, views, write_features
+from tagseg.map_shards import MapShard, View, views, write_maps
 
 IDS = ("2007_000032", "deep/Größe 1", "木")
 
@@ -19,7 +19,7 @@ def maps():
 
 
 def write_shard(path, maps):
-    with write_features(path, IDS) as writer:
+    with write_maps(path, IDS) as writer:
         writer.write(View(8), 0, maps)
 
 
@@ -35,11 +35,11 @@ def test_views_are_every_size_and_its_mirror():
 
 def test_round_trip_is_exact_in_float16(tmp_path, maps):
     smaller = maps[:, :, :2, :3]
-    with write_features(tmp_path / "a.h5", IDS) as writer:
+    with write_maps(tmp_path / "a.h5", IDS) as writer:
         writer.write(View(8), 0, maps[:2])
         writer.write(View(4, mirrored=True), 0, smaller)
         writer.write(View(8), 2, maps[2:])
-    with FeatureShard(tmp_path / "a.h5") as shard:
+    with MapShard(tmp_path / "a.h5") as shard:
         assert shard.ids == IDS
         assert len(shard) == 3
         for position in range(3):
@@ -51,9 +51,9 @@ def test_round_trip_is_exact_in_float16(tmp_path, maps):
 
 @pytest.mark.parametrize("node", ["", "blocks.5.0", "layer4.0"])
 def test_node_is_kept(tmp_path, maps, node):
-    with write_features(tmp_path / "a.h5", IDS, node) as writer:
+    with write_maps(tmp_path / "a.h5", IDS, node) as writer:
         writer.write(View(8), 0, maps)
-    with FeatureShard(tmp_path / "a.h5") as shard:
+    with MapShard(tmp_path / "a.h5") as shard:
         assert (shard.node, shard.views) == (node, ("8",))
         assert isinstance(shard.node, str)
 
@@ -62,13 +62,13 @@ def test_shard_that_does_not_tell_its_node_is_refused(tmp_path, maps):
     write_shard(tmp_path / "a.h5", maps)
     with h5py.File(tmp_path / "a.h5", "r+") as file:
         del file.attrs["node"]
-    with pytest.raises(TagsegError, match=r"a\.h5: not a feature shard .*run again"):
-        FeatureShard(tmp_path / "a.h5")
+    with pytest.raises(TagsegError, match=r"a\.h5: not a shard of feature maps .*run again"):
+        MapShard(tmp_path / "a.h5")
 
 
 def test_closed_shard_lets_its_file_go(tmp_path, maps):
     write_shard(tmp_path / "a.h5", maps)
-    shard = FeatureShard(tmp_path / "a.h5")
+    shard = MapShard(tmp_path / "a.h5")
     assert open_handles(tmp_path / "a.h5") == 1
     shard.close()
     shard.close()
@@ -83,10 +83,10 @@ def open_handles(path):
 def test_views_come_in_one_order_however_they_were_written(tmp_path, maps):
     names = []
     for file, sizes in (("a.h5", (8, 4, 16)), ("b.h5", (16, 8, 4))):
-        with write_features(tmp_path / file, IDS) as writer:
+        with write_maps(tmp_path / file, IDS) as writer:
             for size in sizes:
                 writer.write(View(size), 0, maps)
-        with FeatureShard(tmp_path / file) as shard:
+        with MapShard(tmp_path / file) as shard:
             assert shard.views == tuple(shard.maps(0))
             names.append(shard.views)
     assert names[0] == names[1] == ("16", "4", "8")
@@ -95,14 +95,14 @@ def test_views_come_in_one_order_however_they_were_written(tmp_path, maps):
 def test_largest_float16_is_still_written(tmp_path, maps):
     maps[0, 0, 0, 0] = -65504
     write_shard(tmp_path / "a.h5", maps)
-    with FeatureShard(tmp_path / "a.h5") as shard:
+    with MapShard(tmp_path / "a.h5") as shard:
         assert shard.maps(0)["8"][0, 0, 0] == -65504
 
 
 @pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan, 65520.0, -7e4])
 def test_values_beyond_float16_are_refused_and_leave_no_file(tmp_path, maps, value):
     maps[1, 2, 3, 4] = value
-    with pytest.raises(TagsegError, match="features of 2007_000032 and on: not finite or beyond float16"):
+    with pytest.raises(TagsegError, match="maps of 2007_000032 and on: not finite or beyond float16"):
         write_shard(tmp_path / "a.h5", maps)
     assert not list(tmp_path.iterdir())
 
@@ -110,7 +110,7 @@ def test_values_beyond_float16_are_refused_and_leave_no_file(tmp_path, maps, val
 def test_failure_midway_keeps_the_old_shard_and_leaves_nothing(tmp_path, maps):
     write_shard(tmp_path / "a.h5", maps)
     before = (tmp_path / "a.h5").read_bytes()
-    with pytest.raises(RuntimeError), write_features(tmp_path / "a.h5", ["other"]) as writer:
+    with pytest.raises(RuntimeError), write_maps(tmp_path / "a.h5", ["other"]) as writer:
         writer.write(View(8), 0, maps[:1])
         raise RuntimeError
     assert [path.name for path in tmp_path.iterdir()] == ["a.h5"]
@@ -118,15 +118,15 @@ def test_failure_midway_keeps_the_old_shard_and_leaves_nothing(tmp_path, maps):
 
 
 def test_shard_without_photographs_is_empty_not_broken(tmp_path):
-    with write_features(tmp_path / "a.h5", []):
+    with write_maps(tmp_path / "a.h5", []):
         pass
-    with FeatureShard(tmp_path / "a.h5") as shard:
+    with MapShard(tmp_path / "a.h5") as shard:
         assert (len(shard), shard.ids) == (0, ())
 
 
 def test_missing_file_is_named(tmp_path):
-    with pytest.raises(TagsegError, match=r"none\.h5: not a feature shard"):
-        FeatureShard(tmp_path / "none.h5")
+    with pytest.raises(TagsegError, match=r"none\.h5: not a shard of feature maps"):
+        MapShard(tmp_path / "none.h5")
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.9])
@@ -134,8 +134,8 @@ def test_truncated_file_is_named(tmp_path, maps, share):
     write_shard(tmp_path / "a.h5", maps)
     content = (tmp_path / "a.h5").read_bytes()
     (tmp_path / "a.h5").write_bytes(content[: int(share * len(content))])
-    with pytest.raises(TagsegError, match=r"a\.h5: not a feature shard .*run again"):
-        FeatureShard(tmp_path / "a.h5")
+    with pytest.raises(TagsegError, match=r"a\.h5: not a shard of feature maps .*run again"):
+        MapShard(tmp_path / "a.h5")
 
 
 def test_damaged_chunk_is_named(tmp_path, maps):
@@ -145,7 +145,7 @@ def test_damaged_chunk_is_named(tmp_path, maps):
     content = bytearray((tmp_path / "a.h5").read_bytes())
     content[chunk.byte_offset : chunk.byte_offset + chunk.size] = b"\xff" * chunk.size
     (tmp_path / "a.h5").write_bytes(content)
-    with FeatureShard(tmp_path / "a.h5") as shard:
+    with MapShard(tmp_path / "a.h5") as shard:
         shard.maps(0)
         with pytest.raises(TagsegError, match=r"a\.h5: damaged"):
             shard.maps(1)
@@ -154,15 +154,15 @@ def test_damaged_chunk_is_named(tmp_path, maps):
 def test_shard_without_ids_is_refused(tmp_path):
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file["8"] = np.zeros((1, 2, 3, 3), np.float16)
-    with pytest.raises(TagsegError, match=r"a\.h5: not a feature shard"):
-        FeatureShard(tmp_path / "a.h5")
+    with pytest.raises(TagsegError, match=r"a\.h5: not a shard of feature maps"):
+        MapShard(tmp_path / "a.h5")
 
 
 def test_shard_without_features_is_refused(tmp_path):
-    with write_features(tmp_path / "a.h5", IDS):
+    with write_maps(tmp_path / "a.h5", IDS):
         pass
-    with pytest.raises(TagsegError, match=r"a\.h5: no features"):
-        FeatureShard(tmp_path / "a.h5")
+    with pytest.raises(TagsegError, match=r"a\.h5: no maps"):
+        MapShard(tmp_path / "a.h5")
 
 
 @pytest.mark.parametrize("shape", [(3, 5, 4), (2, 5, 4, 6), ()])
@@ -171,7 +171,7 @@ def test_features_of_a_wrong_shape_are_refused(tmp_path, maps, shape):
     with h5py.File(tmp_path / "a.h5", "r+") as file:
         file["16"] = np.zeros(shape, np.float16)
     with pytest.raises(TagsegError, match=r"a\.h5: view 16 has shape .* for 3 photographs"):
-        FeatureShard(tmp_path / "a.h5")
+        MapShard(tmp_path / "a.h5")
 
 
 def test_cam_round_trip_is_exact(tmp_path, maps):

@@ -1,8 +1,10 @@
-"""Shards of feature maps in HDF5: what the backbone's forward pass leaves for the class patterns.
+"""Shards of feature maps in HDF5: what a forward pass leaves for the next stage.
 
-A shard holds one dataset a view (an input size, mirrored or not), float16 (photographs, C, h, w), a chunk
-a photograph, compressed with LZ4; `ids` names the photographs in order. Maps of mirrored views are
-mirrored back before they are written, so that the views of a photograph lie over each other.
+From the classifier's backbone these are features, for the class patterns; from the segmenter's head, logits,
+for the dense CRF. A shard holds one dataset a view (an input size, mirrored or not), float16
+(photographs, C, h, w), a chunk a photograph, compressed with LZ4; `ids` names the photographs in order. Maps
+of mirrored views are mirrored back before they are written, so that the views of a photograph lie over each
+other.
 """
 
 import contextlib
@@ -38,8 +40,8 @@ def views(sizes: Sequence[int], flip: bool) -> tuple[View, ...]:
     return tuple(View(size, mirrored) for size in sizes for mirrored in ((False, True) if flip else (False,)))
 
 
-class FeatureWriter:
-    """Writes feature maps of one shard, photograph by photograph. Made by `write_features`."""
+class MapWriter:
+    """Writes feature maps of one shard, photograph by photograph. Made by `write_maps`."""
 
     def __init__(self, file: h5py.File, ids: Sequence[str]) -> None:
         self._file, self._ids = file, ids
@@ -52,7 +54,7 @@ class FeatureWriter:
         """
         if not np.abs(maps).max(initial=0) <= FLOAT16_MAX:  # also false for NaN
             raise TagsegError(
-                f"features of {self._ids[start]} and on: not finite or beyond float16; check the weights"
+                f"maps of {self._ids[start]} and on: not finite or beyond float16; check the weights"
             )
         self._dataset(view, maps.shape[1:])[start : start + len(maps)] = maps.astype(np.float16)
 
@@ -65,17 +67,17 @@ class FeatureWriter:
 
 
 @contextlib.contextmanager
-def write_features(path: str | Path, ids: Sequence[str], node: str = "") -> Iterator[FeatureWriter]:
+def write_maps(path: str | Path, ids: Sequence[str], node: str = "") -> Iterator[MapWriter]:
     """Yield a writer of the shard `path` for the photographs `ids`; the file appears when all is well.
 
-    `node` says of which node of the backbone the features are.
+    `node` says of which node of the network the maps are.
     """
     with atomic_file(path) as aside, h5py.File(aside, "w") as file:
         file.attrs["node"] = node
-        yield FeatureWriter(file, ids)
+        yield MapWriter(file, ids)
 
 
-class FeatureShard:
+class MapShard:
     """A shard, open for reading: its `node`, its `ids`, its `views`, and the maps of a photograph."""
 
     def __init__(self, path: str | Path) -> None:
@@ -85,13 +87,15 @@ class FeatureShard:
             self.ids = tuple(self._file["ids"].asstr()[:])
             self.node = str(self._file.attrs["node"])
         except (OSError, KeyError, TypeError, AttributeError) as error:
-            raise TagsegError(f"{path}: not a feature shard ({error}); delete it and run again") from None
+            raise TagsegError(
+                f"{path}: not a shard of feature maps ({error}); delete it and run again"
+            ) from None
         self.views = tuple(sorted(name for name in self._file if name != "ids"))
         self._check()
 
     def _check(self) -> None:
         if self.ids and not self.views:
-            raise TagsegError(f"{self.path}: no features in the shard; delete it and run again")
+            raise TagsegError(f"{self.path}: no maps in the shard; delete it and run again")
         for view in self.views:
             shape = self._file[view].shape
             if len(shape) != 4 or shape[0] != len(self.ids):
@@ -113,7 +117,7 @@ class FeatureShard:
     def __len__(self) -> int:
         return len(self.ids)
 
-    def __enter__(self) -> "FeatureShard":
+    def __enter__(self) -> "MapShard":
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -1,0 +1,157 @@
+"""Training in parts and in several processes: the same result as one device for the same batch.
+
+Two processes add up gradients in another order than one does, so that float32 sums differ in their last
+digits: the weights may differ by 1e-5 and a thousandth of what training changed in them.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+import distributed_worker
+from helpers import photograph_rows
+from tagseg import distributed
+from tagseg.epochs import EpochBatches
+
+WORKER = distributed_worker.__file__
+FROZEN = {"frozen": ["conv1"]}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """Nine photographs: in batches of four the last one has but one."""
+    made = tmp_path_factory.mktemp("photographs")
+    photograph_rows(made, 9)
+    return made
+
+
+def train(folder: Path, output: Path, processes: int, *stop_after: str, **changes) -> dict | None:
+    """Train in so many processes; return the weights and losses, or None where the training was stopped."""
+    torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+    launcher = torchrun if processes > 1 else []
+    command = [
+        sys.executable,
+        *launcher,
+        WORKER,
+        str(folder),
+        str(output),
+        json.dumps(FROZEN | changes),
+        *stop_after,
+    ]
+    environment = {key: value for key, value in os.environ.items() if key not in ("RANK", "WORLD_SIZE")}
+    done = subprocess.run(
+        command, capture_output=True, text=True, env={**environment, "OMP_NUM_THREADS": "1"}
+    )
+    if stop_after:
+        assert done.returncode != 0
+        return None
+    assert done.returncode == 0, done.stderr
+    return torch.load(output, weights_only=True)
+
+
+@pytest.fixture(scope="module")
+def alone(folder, tmp_path_factory) -> dict:
+    return train(folder, tmp_path_factory.mktemp("alone") / "out.pt", 1)
+
+
+def untrained() -> dict[str, torch.Tensor]:
+    torch.manual_seed(0)
+    model = distributed_worker.DeepLabLargeFov(
+        distributed_worker.SegmenterSettings("timm:resnet10t", None, 16, 8, 2, dropout=0.0), 3
+    )
+    return model.state_dict()
+
+
+def assert_alike(ours: dict, theirs: dict) -> None:
+    """Weights as near as the module's docstring says, and far from those that nothing was learnt by."""
+    torch.testing.assert_close(ours["loss"], theirs["loss"], rtol=1e-5, atol=1e-6)
+    moved = max(float((theirs["model"][key] - value).abs().max()) for key, value in untrained().items())
+    assert moved > 1e-3
+    torch.testing.assert_close(ours["model"], theirs["model"], rtol=1e-3, atol=1e-5)
+
+
+def test_two_processes_train_as_one(folder, alone, tmp_path):
+    """Also where the last batch has no photograph for the second one, and void is shared out unevenly."""
+    assert_alike(train(folder, tmp_path / "two.pt", 2), alone)
+
+
+@pytest.mark.parametrize("micro_batch", [1, 3])
+def test_a_batch_in_parts_trains_as_a_whole_one(folder, alone, tmp_path, micro_batch):
+    assert_alike(train(folder, tmp_path / "parts.pt", 1, micro_batch=micro_batch), alone)
+
+
+def test_two_processes_in_parts_train_as_one(folder, alone, tmp_path):
+    assert_alike(train(folder, tmp_path / "both.pt", 2, micro_batch=1), alone)
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_two_processes_that_were_stopped_go_on_where_they_were(folder, alone, tmp_path, processes):
+    """With as many processes as before, or with one alone."""
+    train(folder, tmp_path / "resumed.pt", 2, "1")
+    assert (tmp_path / "resumed.pt.state").exists() and not (tmp_path / "resumed.pt").exists()
+    assert_alike(train(folder, tmp_path / "resumed.pt", processes), alone)
+
+
+# ------------------------------------------------------------------------------------ shares of batches
+
+
+@pytest.mark.parametrize(("photographs", "batch_size", "world"), [(9, 4, 2), (9, 4, 3), (1, 4, 2), (8, 2, 2)])
+def test_the_shares_of_all_processes_are_the_batches(monkeypatch, photographs, batch_size, world):
+    monkeypatch.setenv("WORLD_SIZE", "1")
+    whole = list(EpochBatches(photographs, batch_size, 3))
+    shares = []
+    monkeypatch.setenv("WORLD_SIZE", str(world))
+    for rank in range(world):
+        monkeypatch.setenv("RANK", str(rank))
+        batches = EpochBatches(photographs, batch_size, 3)
+        shares.append([batch if batches.has_share(step) else [] for step, batch in enumerate(batches)])
+        assert all(len(batch) > 0 for batch in batches)  # a loader cannot load nothing
+    for step, batch in enumerate(whole):
+        assert sorted(key for share in shares for key in share[step]) == sorted(batch)
+        assert EpochBatches(photographs, batch_size, 3).size_of(step) == len(batch)
+
+
+def test_steps_are_counted_through_all_epochs():
+    batches = EpochBatches(9, 4, 0)
+    assert [batches.size_of(step) for step in range(6)] == [4, 4, 1, 4, 4, 1]
+
+
+# ------------------------------------------------------------------------------------------- launching
+
+
+@pytest.fixture
+def started(monkeypatch) -> list:
+    """Commands that took the place of this process, had it not been a test."""
+    commands: list = []
+    monkeypatch.setattr(os, "execv", lambda path, command: commands.append(command))
+    monkeypatch.setattr(sys, "argv", ["train.py", "--x", "1"])
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    return commands
+
+
+@pytest.mark.parametrize(("wanted", "gpus", "count"), [(2, 4, 2), (4, 2, 2), (8, 8, 8)])
+def test_a_script_starts_itself_under_torchrun(started, monkeypatch, wanted, gpus, count):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+    distributed.launch(wanted)
+    (command,) = started
+    assert command[0] == sys.executable and command[-3:] == ["train.py", "--x", "1"]
+    assert "torch.distributed.run" in command and f"--nproc-per-node={count}" in command
+
+
+@pytest.mark.parametrize(("wanted", "gpus"), [(1, 4), (2, 1), (2, 0), (0, 4)])
+def test_one_process_is_enough(started, monkeypatch, wanted, gpus):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+    distributed.launch(wanted)
+    assert started == []
+
+
+def test_what_torchrun_started_starts_nothing(started, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    distributed.launch(2)
+    assert started == []
