@@ -141,6 +141,18 @@ def test_every_trainable_parameter_has_one_group(rows):
     }
 
 
+def test_layers_of_the_head_that_start_from_imagenet_learn_as_the_backbone_does(rows):
+    model = TinyClassifier()
+    first, second = nn.Linear(4, 4), nn.Linear(4, 2)
+    model.head = nn.Sequential(first, second)
+    model.head.pretrained = (first,)
+    optimizer = Training(model, data_of(rows), TagLoss(), SETTINGS, CPU).optimizer
+    backbone, head = ({id(parameter) for parameter in group["params"]} for group in optimizer.param_groups)
+    assert head == {id(parameter) for parameter in second.parameters()}
+    assert backbone == {id(p) for p in [*model.backbone.parameters(), *first.parameters()]}
+    assert [group["initial_lr"] for group in optimizer.param_groups] == [1e-3, 1e-2]
+
+
 def test_frozen_parameters_stay_and_the_others_move(rows, tmp_path):
     training = training_of(rows, frozen=("first",))
     before = {key: value.clone() for key, value in training.model.state_dict().items()}

@@ -38,17 +38,20 @@ class LargeFovHead(nn.Sequential):
                 nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
                 nn.init.zeros_(layer.bias)
         nn.init.normal_(self[-1].weight, std=0.01)
+        self.pretrained: tuple[nn.Module, ...] = ()  # layers that learn at the backbone's rate
 
     def start_from(self, weights: Weights) -> None:
         """Take fc6 and fc7 from VGG16's fully connected layers; where that cannot be, they stay random.
 
-        A line in the log says which. Nothing of `weights` is kept.
+        A line in the log says which. Nothing of `weights` is kept. Layers that start from ImageNet's are
+        `pretrained` then: the paper's higher learning rate is that of randomly initialised layers.
         """
         channels = self[0].out_channels
         if lacking := _lacking(weights, channels):
             say(f"{lacking}: fc6 and fc7 start at random")
             return
         self.load_state_dict(decimated(weights, channels), strict=False)  # the classes' scores stay
+        self.pretrained = (self[0], self[3])
         say(f"fc6 and fc7 start from the fully connected layers of the weights {weights.source}")
 
 

@@ -62,8 +62,9 @@ def fingerprint(settings: dict, files: Sequence[str | Path], code: str) -> str:
 class Training:
     """A model, its optimizer and schedule, and how far they are.
 
-    The model has a `backbone` and a `head` (and whatever it needs without parameters): the two groups
-    take the learning rates `backbone_lr` and `head_lr`, both decayed by (1 - step / steps) ** poly_power.
+    The model has a `backbone` and a `head` (and whatever it needs without parameters): they take the
+    learning rates `backbone_lr` and `head_lr`, both decayed by (1 - step / steps) ** poly_power. Layers of
+    the head that it names as `pretrained` go with the backbone.
     `workers` is the number of processes that load photographs; 0: this one does.
     """
 
@@ -239,10 +240,16 @@ def freeze(module: nn.Module, prefixes: Sequence[str]) -> None:
 
 
 def _optimizer(model: nn.Module, settings: TrainingSettings) -> torch.optim.Optimizer:
+    """Return the optimizer: layers that start from ImageNet's weights, of the head too, at `backbone_lr`."""
+    started = [
+        parameter for layer in getattr(model.head, "pretrained", ()) for parameter in layer.parameters()
+    ]
+    known = {id(parameter) for parameter in started}
     backbone = [parameter for parameter in model.backbone.parameters() if parameter.requires_grad]
+    new = [parameter for parameter in model.head.parameters() if id(parameter) not in known]
     groups = [
-        {"params": backbone, "lr": settings.backbone_lr},
-        {"params": list(model.head.parameters()), "lr": settings.head_lr},
+        {"params": backbone + started, "lr": settings.backbone_lr},
+        {"params": new, "lr": settings.head_lr},
     ]
     if settings.optimizer == "sgd":
         return torch.optim.SGD(groups, momentum=0.9, weight_decay=settings.weight_decay)
