@@ -1,5 +1,6 @@
 """What several test files share: small data sets, written into a temporary folder."""
 
+import csv
 import os
 from pathlib import Path
 
@@ -72,6 +73,12 @@ def write_labels(folder: Path, *lines: str, head: str = "image,labels,split") ->
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n".join((head, *lines)) + "\n", encoding="utf-8")
     return path
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    """Return the rows of a CSV file by its header."""
+    with open(path, newline="", encoding="utf-8") as stream:
+        return list(csv.DictReader(stream))
 
 
 def photograph_rows(

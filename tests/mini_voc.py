@@ -23,7 +23,7 @@ Objects = tuple[tuple[str, bool], ...]
 DEVKIT, SBD_FOLDER = "VOCdevkit/VOC2012", "benchmark_RELEASE/dataset"
 
 
-def _of_train(place: int) -> Objects:
+def objects_of_train(place: int) -> Objects:
     """Return the objects of a photograph of trainaug: several of a class, of two classes, difficult ones."""
     own = VOC_CLASSES[place]
     if place == len(VOC_CLASSES) - 1:
@@ -34,8 +34,8 @@ def _of_train(place: int) -> Objects:
     return ((own, False), *pair, *second, *third)
 
 
-TRAIN = {f"2007_{place:06}": _of_train(place) for place in range(12)}
-ADDED = {f"2008_{place:06}": _of_train(place) for place in range(12, 20)}
+TRAIN = {f"2007_{place:06}": objects_of_train(place) for place in range(12)}
+ADDED = {f"2008_{place:06}": objects_of_train(place) for place in range(12, 20)}
 """What SBD adds: photographs of the devkit that none of its lists of segmentation has."""
 VAL = {f"2009_{place:06}": ((VOC_CLASSES[3 * place], False),) for place in range(5)} | {
     "2009_000099": (("person", False), ("person", False), ("horse", True)),
@@ -58,17 +58,23 @@ class MiniVoc(NamedTuple):
 def write_mini_voc(folder: Path) -> MiniVoc:
     """Write VOC 2012, its test devkit and SBD below a folder."""
     made = MiniVoc(folder / "trainval", folder / "test", folder / "sbd")
-    for name, objects in (TRAIN | ADDED | VAL).items():
+    for name, objects in ADDED.items():
         _write(made.devkit, name, objects)
-    for name, objects in (TRAIN | VAL).items():
-        write_mask(made.devkit / "SegmentationClass" / f"{name}.png", mask(name, objects, borders=True))
-    for split, names in {"train": TRAIN, "val": VAL, "trainval": TRAIN | VAL}.items():
-        write_image_set(made.devkit, split, *names)
+    write_devkit(made.devkit, TRAIN, VAL)
     for name, objects in TEST.items():
         _write(made.test / DEVKIT, name, objects)
     write_image_set(made.test / DEVKIT, "test", *TEST)
     _write_sbd(made.sbd / SBD_FOLDER)
     return made
+
+
+def write_devkit(devkit: Path, train: dict[str, Objects], val: dict[str, Objects]) -> None:
+    """Write a devkit of train and val photographs, all with masks."""
+    for name, objects in (train | val).items():
+        _write(devkit, name, objects)
+        write_mask(devkit / "SegmentationClass" / f"{name}.png", mask(name, objects, borders=True))
+    for split, names in {"train": train, "val": val, "trainval": train | val}.items():
+        write_image_set(devkit, split, *names)
 
 
 def tags(objects: Objects, difficult: bool = True) -> tuple[str, ...]:

@@ -20,12 +20,15 @@ from tagseg.inference import (
     BATCH,
     InferenceSettings,
     Scored,
+    decide_shard,
     load_segmenter,
     multi_scale_scores,
     predict,
     probabilities,
+    view_scores,
 )
-from tagseg.photographs import square
+from tagseg.map_shards import MapShard, write_maps
+from tagseg.photographs import batches, square
 
 CPU = torch.device("cpu")
 SETTINGS = InferenceSettings((16, 33, 24), False, "float32")
@@ -187,6 +190,39 @@ def test_a_photograph_that_vanished_is_told(tmp_path):
     (tmp_path / "0.png").unlink()
     with pytest.raises(TagsegError, match="no such image"):
         list(predict(ByColour(), rows, [(0, 1, 2)], SETTINGS, None, 1024, CPU, 1))
+
+
+# ------------------------------------------------------------------------------------- from logits
+
+
+def write_logits(path, model, rows, settings=SETTINGS):
+    with write_maps(path, [row.id for row in rows], "head") as writer:
+        for start, images in batches(rows, BATCH):
+            small = [shrink_photograph(image, 30) for image in images]
+            for view, scores in view_scores(model, small, settings, CPU):
+                writer.write(view, start, scores.numpy())
+    return MapShard(path)
+
+
+@pytest.mark.parametrize(("crf", "processes"), [(None, 1), (CRF, 1), (CRF, 2)])
+@pytest.mark.parametrize("flip", [False, True])
+def test_masks_from_logits_are_those_of_the_network_itself(tmp_path, crf, processes, flip):
+    """But for pixels between two labels, where the logits' 16 bits decide: one in a hundred at most."""
+    rows = photograph_rows(tmp_path, BATCH + 2, 37, 23)
+    allowed = [(0, 1, 2, 3) if number % 3 else (0, 2) for number in range(len(rows))]
+    settings = InferenceSettings((16, 33), flip, "float32")
+    model = TinySegmenter().eval()
+    expected = [one.mask for one in predict(model, rows, allowed, settings, crf, 30, CPU, 1)]
+    with write_logits(tmp_path / "logits.h5", model, rows, settings) as shard:
+        found = list(decide_shard(shard, rows, allowed, crf, 30, processes))
+    assert [mask.shape for mask in found] == [(row.height, row.width) for row in rows]
+    assert all(set(np.unique(mask)) <= set(labels) for mask, labels in zip(found, allowed, strict=True))
+    assert np.mean([(a != b).mean() for a, b in zip(found, expected, strict=True)]) < 0.01
+
+
+def test_an_empty_shard_of_logits_has_no_masks(tmp_path):
+    with write_logits(tmp_path / "logits.h5", TinySegmenter(), []) as shard:
+        assert list(decide_shard(shard, [], [], CRF, 1024, 2)) == []
 
 
 # -------------------------------------------------------------------------------------- checkpoints

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from helpers import photograph_rows
+from tagseg.errors import TagsegError
 from tagseg.images import read_photograph, resize_mask, resize_photograph
 from tagseg.photographs import Augmentation, TrainingSet, batches, square, tag_vector, to_tensor
 
@@ -166,5 +167,25 @@ def test_batches_are_all_photographs_in_order(tmp_path):
         np.testing.assert_array_equal(image, read_photograph(row.path))
 
 
-def test_no_photographs_are_no_batches():
-    assert list(batches([], 2)) == []
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("batch_size", [1, 2, 5, 9])
+def test_reading_ahead_changes_no_batch(tmp_path, threads, batch_size):
+    rows = photograph_rows(tmp_path, 5)
+    for ours, plain in zip(batches(rows, batch_size, threads), batches(rows, batch_size), strict=True):
+        assert ours[0] == plain[0]
+        np.testing.assert_array_equal(np.stack(ours[1]), np.stack(plain[1]))
+
+
+def test_a_photograph_that_cannot_be_read_ahead_is_told(tmp_path):
+    rows = photograph_rows(tmp_path, 5)
+    (tmp_path / "4.png").unlink()
+    coming = batches(rows, 2, threads=2)
+    next(coming)
+    next(coming)
+    with pytest.raises(TagsegError, match=r"4\.png: no such image"):
+        next(coming)
+
+
+@pytest.mark.parametrize("threads", [0, 2])
+def test_no_photographs_are_no_batches(threads):
+    assert list(batches([], 2, threads)) == []

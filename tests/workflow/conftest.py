@@ -47,7 +47,7 @@ class Checkout:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             encoding="utf-8",
-            timeout=900,
+            timeout=1800,
         )
 
     def planned(self, *targets, **options) -> Counter[str]:

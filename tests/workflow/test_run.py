@@ -11,6 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
+from helpers import read_csv
 from tagseg.cam_shards import read_cam
 from tagseg.files import digest
 from tagseg.images import read_mask, read_photograph, voc_palette
@@ -60,11 +61,6 @@ def index(run, monkeypatch):
 
 def masks_in(folder: Path):
     return read_mask_shards([folder / f"shard-{shard}" for shard in SHARDS])
-
-
-def rows_of(path: Path) -> list[dict[str, str]]:
-    with open(path, newline="", encoding="utf-8") as stream:
-        return list(csv.DictReader(stream))
 
 
 def test_every_job_ran_once(run):
@@ -124,7 +120,7 @@ def test_index_has_a_row_a_photograph(results, index):
 
 
 def test_classes_come_with_vocs_palette(results):
-    rows = rows_of(results / "index" / "classes.csv")
+    rows = read_csv(results / "index" / "classes.csv")
     colours = [[int(row[name]) for name in ("red", "green", "blue")] for row in rows]
     assert [int(row["number"]) for row in rows] == [0, 1, 2, 3]
     assert colours == voc_palette()[:4].tolist()
@@ -274,7 +270,7 @@ def test_score_files_have_all_keys_and_count_every_pixel(results, index, name):
 
 
 def test_the_ablation_sets_the_seeds_side_by_side(results):
-    rows = rows_of(results / "tables" / "ablation.csv")
+    rows = read_csv(results / "tables" / "ablation.csv")
     assert [row["seed"] for row in rows] == [*LAYERS, "cam"]
     for row in rows:
         scores = json.loads((results / "scores" / "proxy_masks" / f"{row['seed']}.json").read_text())
@@ -282,7 +278,7 @@ def test_the_ablation_sets_the_seeds_side_by_side(results):
 
 
 def test_the_upper_bound_has_a_row_a_class_and_the_mean(results, index):
-    rows = rows_of(results / "tables" / "upper_bound.csv")
+    rows = read_csv(results / "tables" / "upper_bound.csv")
     assert [row["class"] for row in rows] == [*index.classes, "mean"]
 
 
@@ -294,7 +290,7 @@ def test_tables_for_people_are_markdown(results, name):
 
 def test_the_report_has_a_summary(results):
     text = (results / "report" / "summary.md").read_text()
-    rows = rows_of(results / "report" / "summary.csv")
+    rows = read_csv(results / "report" / "summary.csv")
     assert all(row["stage"] in text for row in rows)
     assert [row["stage"] for row in rows][-2:] == ["segmenter, round 1", "segmenter, round 2"]
 

@@ -40,7 +40,7 @@ from tagseg.projection import Cloud
 MOST_POINTS = 4000
 """So many points a panel show a cloud's shape; more only hide each other."""
 
-BACKGROUND = "#8a9bb0"
+BACKGROUND = "#b9b4ad"
 PANEL, PANEL_HEAD, PANEL_FOOT = 2.6, 0.9, 0.3  # height of a panel and what is above and below, inches
 NOTE = 0.3  # height of the line below the panels
 NO_TRUTH = "No true mask of these photographs is known: the points bear no colour."
