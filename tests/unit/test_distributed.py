@@ -4,6 +4,7 @@ Two processes add up gradients in another order than one does, so that float32 s
 digits: the weights may differ by 1e-5 and a thousandth of what training changed in them.
 """
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -17,6 +18,7 @@ import distributed_worker
 from helpers import photograph_rows
 from tagseg import distributed
 from tagseg.epochs import EpochBatches
+from tagseg.errors import TagsegError
 
 WORKER = distributed_worker.__file__
 FROZEN = {"frozen": ["conv1"]}
@@ -95,6 +97,13 @@ def test_two_processes_that_were_stopped_go_on_where_they_were(folder, alone, tm
     train(folder, tmp_path / "resumed.pt", 2, "1")
     assert (tmp_path / "resumed.pt.state").exists() and not (tmp_path / "resumed.pt").exists()
     assert_alike(train(folder, tmp_path / "resumed.pt", processes), alone)
+
+
+def test_batch_norms_that_would_wait_in_vain_are_refused(folder, monkeypatch):
+    settings = dataclasses.replace(distributed_worker.SETTINGS, batch_norm="trained", micro_batch=1)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(TagsegError, match="batch_norm: trained on several GPUs wants micro_batch: null"):
+        distributed_worker.training_of(folder, settings)
 
 
 # ------------------------------------------------------------------------------------ shares of batches

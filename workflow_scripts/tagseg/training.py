@@ -98,7 +98,12 @@ class Training:
         )
 
     def _distributed(self) -> DistributedDataParallel:
-        """Return the model as one that adds up the gradients of all processes."""
+        """Return the model as one that adds up the gradients of all processes.
+
+        Raises TagsegError where their batch norms would wait for each other in vain.
+        """
+        if self.settings.batch_norm == "trained" and self.settings.micro_batch:
+            raise TagsegError("batch_norm: trained on several GPUs wants micro_batch: null")
         torch.manual_seed(self.settings.random_seed + rank())  # dropout is not to be the same in each
         if self.settings.batch_norm == "trained" and self.where.type == "cuda":
             self.model.backbone = nn.SyncBatchNorm.convert_sync_batchnorm(self.model.backbone)
@@ -111,6 +116,8 @@ class Training:
         loss is not finite.
         """
         self._resume(state_file, identity)
+        if len(set(gathered(self.epoch))) > 1:
+            raise TagsegError(f"{state_file}: not the same to all processes; run again when all can read it")
         while self.epoch < self.settings.epochs:
             self.log.append(self._train_epoch())
             self.epoch += 1

@@ -1,0 +1,124 @@
+"""The two scripts of a prediction: logits of a shard, and the masks that they give."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+import compute_logits
+import decide_masks
+from helpers import photograph_rows
+from tagseg.checkpoints import save_checkpoint
+from tagseg.deeplab import DeepLabLargeFov, SegmenterSettings, without_weights
+from tagseg.errors import TagsegError
+from tagseg.index import Index, write_index
+from tagseg.map_shards import MapShard
+from tagseg.mask_shards import read_mask_shards
+
+CLASSES = ("background", "cat", "dog")
+NETWORK = SegmenterSettings("timm:resnet10t", None, 16, 8, 2)
+LOGITS = {
+    "inference": {"sizes": [32, 48], "flip": True, "precision": "float32"},
+    "longest_side": 16,
+    "deterministic": False,
+}
+MASKS = {"longest_side": 16, "restrict_to_tags": True, "crf": None}
+CRF = {
+    "iterations": 2,
+    "gaussian_sxy": 3,
+    "gaussian_compat": 3,
+    "bilateral_sxy": 50,
+    "bilateral_srgb": 5,
+    "bilateral_compat": 10,
+}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder with an index of five photographs of two classes, and a network that learnt nothing."""
+    rows = photograph_rows(tmp_path / "photos", 5, 20, 14, tags=("dog",))
+    write_index(tmp_path / "index", Index(CLASSES, tuple(rows)))
+    torch.manual_seed(0)
+    description = {"kind": "segmenter", "classes": list(CLASSES), "settings": without_weights(NETWORK)}
+    save_checkpoint(tmp_path / "network.pth", DeepLabLargeFov(NETWORK, 3), description)
+    return tmp_path
+
+
+def call(monkeypatch, script, folder, settings, *arguments, shard=0):
+    shared = [
+        "--index",
+        folder / "index",
+        "--settings",
+        json.dumps(settings),
+        "--shard",
+        shard,
+        "--shards",
+        2,
+    ]
+    monkeypatch.setattr(sys, "argv", [script.__name__, *map(str, [*shared, "--split", "train", *arguments])])
+    script.main()
+
+
+def forward(monkeypatch, folder, shard=0, threads=1):
+    path = folder / f"logits-{shard}-{threads}.h5"
+    more = ("--checkpoint", folder / "network.pth", "--logits", path, "--threads", threads)
+    call(monkeypatch, compute_logits, folder, LOGITS, *more, shard=shard)
+    return path
+
+
+def decide(monkeypatch, folder, logits, shard=0, threads=1, **changes):
+    more = ("--logits", logits, "--masks", folder / "masks", "--threads", threads)
+    call(monkeypatch, decide_masks, folder, MASKS | changes, *more, shard=shard)
+    return read_mask_shards([folder / "masks"])
+
+
+def test_logits_are_the_networks_scores_of_every_view(folder, monkeypatch):
+    with MapShard(forward(monkeypatch, folder)) as shard:
+        assert shard.node == "head" and shard.ids == ("0", "2", "4")
+        assert {view: maps.shape for view, maps in shard.maps(1).items()} == {
+            name: (3, side, side)
+            for name, side in (("32", 2), ("32-mirrored", 2), ("48", 3), ("48-mirrored", 3))
+        }
+
+
+def test_reading_ahead_changes_no_logit(folder, monkeypatch):
+    paths = [forward(monkeypatch, folder, threads=threads) for threads in (1, 3)]
+    first, second = (MapShard(path).maps(2) for path in paths)
+    assert all(np.array_equal(first[view], second[view]) for view in first)
+
+
+@pytest.mark.parametrize("crf", [None, CRF])
+def test_masks_have_the_photographs_sizes_and_their_tags_alone(folder, monkeypatch, crf):
+    masks = decide(monkeypatch, folder, forward(monkeypatch, folder), threads=2, crf=crf)
+    assert set(masks) == {"0", "2", "4"}
+    for file in masks.values():
+        assert file.read().shape == (14, 20) and set(np.unique(file.read())) <= {0, 2}
+
+
+def test_without_restriction_every_class_may_come(folder, monkeypatch):
+    logits = forward(monkeypatch, folder)
+    masks = [
+        {
+            name: file.read()
+            for name, file in decide(monkeypatch, folder, logits, restrict_to_tags=one).items()
+        }
+        for one in (True, False)
+    ]
+    assert any((masks[0][name] != masks[1][name]).any() for name in masks[0])
+
+
+def test_logits_of_another_shard_are_refused(folder, monkeypatch):
+    logits = forward(monkeypatch, folder, shard=1)
+    with pytest.raises(TagsegError, match=r"logits-1-1\.h5: of other photographs; delete it and run again"):
+        decide(monkeypatch, folder, logits)
+    assert not (folder / "masks").exists()
+
+
+def test_truncated_logits_are_refused(folder, monkeypatch):
+    logits = forward(monkeypatch, folder)
+    logits.write_bytes(logits.read_bytes()[: logits.stat().st_size // 2])
+    with pytest.raises(TagsegError, match=r"logits-0-1\.h5"):
+        decide(monkeypatch, folder, logits)
+    assert not (folder / "masks").exists()
