@@ -8,7 +8,8 @@
 #   shard     part of a split, from 0; how many there are is `shards` in the configuration
 #
 # Targets: all (default), ablation, upper_bound, tables and figures (the paper's, with ours), segment, submission
-# (for the VOC test server), check_data (a report of the data set, with what is wrong with it).
+# (for the VOC test server), check_data (a report of the data set, with what is wrong with it), verify (reads all
+# results of the run again, and says what is missing, damaged or altered).
 
 
 configfile: "config.yaml"
@@ -28,6 +29,7 @@ include: "rules/figures.smk"
 include: "rules/report.smk"
 include: "rules/segment.smk"
 include: "rules/submission.smk"
+include: "rules/verify.smk"
 
 
 wildcard_constraints:

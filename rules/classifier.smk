@@ -14,6 +14,7 @@ rule train_classifier:
         f"{RUN}/logs/train_classifier.log",
     benchmark:
         f"{RUN}/benchmarks/train_classifier.tsv"
+    retries: 3
     conda:
         "../envs/torch.yaml"
     threads: 8

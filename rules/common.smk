@@ -7,7 +7,6 @@ import sys
 from functools import cache
 from pathlib import Path
 
-import jsonschema
 import yaml
 from snakemake.exceptions import WorkflowError
 
@@ -15,7 +14,9 @@ SCRIPTS = f"{workflow.basedir}/workflow_scripts"
 sys.path.insert(0, SCRIPTS)
 
 from tagseg.code_digest import code_digest
-from tagseg.datasets.common import MASK_FOLDER
+from tagseg.configuration import config_problems
+from tagseg.datasets.common import CLASS_LIST, MASK_FOLDER
+from tagseg.datasets.photos import TABLES as LABEL_TABLES
 from tagseg.images import PHOTOGRAPH_SUFFIXES
 from tagseg.index import INDEX_FILES
 from tagseg.nodes import AUTO, CAM_SEED, PAPER_NODES, TRUE_SEED, canonical_node
@@ -35,10 +36,7 @@ if sys.stderr.isatty():
 def check_config(content):
     """Raise one WorkflowError that names every unknown key and bad value, before anything runs."""
     schema = yaml.safe_load(Path(workflow.basedir, "schemas/config.schema.yaml").read_text())
-    errors = jsonschema.Draft202012Validator(schema).iter_errors(content)
-    lines = [
-        f"  {'.'.join(map(str, error.absolute_path)) or 'top level'}: {error.message}" for error in errors
-    ]
+    lines = [f"  {problem}" for problem in config_problems(content, schema)]
     lines += folder_problems(content) if not lines else []
     if lines:
         raise WorkflowError("config:\n" + "\n".join(sorted(lines)))
@@ -98,11 +96,27 @@ NODE = rf"(?!(?:{CAM_SEED}|{TRUE_SEED}|{AUTO})(?:/|$))[A-Za-z][A-Za-z0-9_.]*"
 BACKBONE = config["segmenter"]["network"]["backbone"]
 ROUNDS = config["segmenter"]["rounds"]
 FETCHED = config["fetch"]["folder"]
-DATA_SUFFIXES = {*PHOTOGRAPH_SUFFIXES, ".xml", ".txt", ".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".mat"}
+# Files of other forms (JSON, tables, lists of classes) are named one by one: notes beside photographs are no data.
+DATA_SUFFIXES = {"voc": PHOTOGRAPH_SUFFIXES | {".xml", ".txt", ".mat"}}.get(
+    config["dataset"]["kind"], PHOTOGRAPH_SUFFIXES
+)
 SHARDS = range(config["shards"])
 # The last one changes with the photographs, even where the tables stay the same to the byte.
 INDEX = [f"{RUN}/index/{name}" for name in INDEX_FILES]
 TRUE_MASKS = f"{RUN}/true_masks/{{split}}"
+
+
+def check_records():
+    """Raise WorkflowError where results lie without Snakemake's records: it would trust them as they are."""
+    recorded = any(Path(".snakemake").glob("metadata*"))
+    if workflow.is_main_process and os.path.exists(INDEX[0]) and not recorded:
+        raise WorkflowError(
+            f"{RUN}: these results came without the records of how they were made; copy the folder .snakemake "
+            f"of the place where they were made as well, or delete {RUN} (docs/changing.md says more)"
+        )
+
+
+check_records()
 
 
 def code(script):
@@ -134,7 +148,7 @@ def entries(folder):
         return []
 
 
-def data_files(place, left_out=()):
+def data_files(place, suffixes, left_out=()):
     """Yield (path, size, time) of the data files at or below a place; of none where it is not there.
 
     Linked folders, the runs' results and the folders `left_out` are not looked into.
@@ -147,7 +161,7 @@ def data_files(place, left_out=()):
         for entry in entries(waiting.pop()):
             if entry.is_dir(follow_symlinks=False):
                 waiting.extend([] if tidy_folder(entry.path) in closed else [entry.path])
-            elif os.path.splitext(entry.name)[1].lower() in DATA_SUFFIXES:
+            elif os.path.splitext(entry.name)[1].lower() in suffixes:
                 yield entry.path, *size_and_time(entry.path)
 
 
@@ -160,11 +174,11 @@ def size_and_time(path):
     return status.st_size, status.st_mtime_ns
 
 
-def listing(*places, left_out=(), drawn=""):
+def listing(*places, suffixes=DATA_SUFFIXES, left_out=(), drawn=""):
     """Return a digest over names, sizes and times of the data files at or below several places, and `drawn`."""
     rows = (
         f"{number}\0{path.removeprefix(place)}\0{size}\0{time}"
         for number, place in enumerate(places)
-        for path, size, time in data_files(place, left_out)
+        for path, size, time in data_files(place, suffixes, left_out)
     )
     return hashlib.sha256("\n".join([drawn, *sorted(rows)]).encode(errors="surrogateescape")).hexdigest()[:16]

@@ -27,31 +27,32 @@ rule make_demo:
 
 
 rule build_index:
-    """Index the data set: one row a photograph, with its size, split and tags."""
+    """Read every photograph and index the data set: a row a photograph, with its size, split and tags."""
     input:
         dataset_files,
     output:
         INDEX,
+        f"{RUN}/index/left_out.csv",
     log:
         f"{RUN}/logs/build_index.log",
     benchmark:
         f"{RUN}/benchmarks/build_index.tsv"
     conda:
         "../envs/light.yaml"
-    threads: 1
+    threads: 8
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=8000,
+        runtime=240,
     params:
         settings=settings(**photograph_settings()),
         listing=lambda wildcards: dataset_listing(),
         folder=subpath(output[0], parent=True),
         code=code("build_index"),
     message:
-        "indexing the photographs"
+        "reading and indexing the photographs"
     shell:
         'python "$TAGSEG_SCRIPTS"/build_index.py --settings {params.settings:q} --listing {params.listing}'
-        " --index {params.folder:q} 2> {log:q}"
+        " --index {params.folder:q} --threads {threads} 2> {log:q}"
 
 
 rule collect_true_masks:

@@ -74,7 +74,8 @@ def photograph_places():
         places = [place for devkit in devkits for place in below(devkit, *names, places=VOC_PLACES)]
         return places + below(sbd, "train.txt", "val.txt", places=SBD_PLACES)
     if kind == "photos":
-        return [config["photos"], *below(config["photos"], dataset["labels"] or "labels.csv")]
+        named = (CLASS_LIST, *LABEL_TABLES, *([dataset["labels"]] if dataset["labels"] else []))
+        return [config["photos"], *below(config["photos"], *named)]
     return below(dataset["root"], "train2017", "val2017", *COCO_INSTANCES)
 
 
@@ -118,7 +119,7 @@ def photograph_settings():
         "photos": ("val_share", "labels"),
     }
     more = {"voc": {"sbd": sbd_of_lists()}, "photos": {"random_seed": config["random_seed"]}}
-    chosen = {key: dataset[key] for key in keys[kind]}
+    chosen = {key: dataset[key] for key in ("unreadable_share", *keys[kind])}
     return dict(kind=kind, root=data_root(), **chosen, **more.get(kind, {}))
 
 

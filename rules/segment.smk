@@ -30,7 +30,7 @@ rule segment_photographs:
         ),
         index=subpath(input[0], parent=True),
         photographs=config["new_photos"] or "",
-        listing=listing(config["new_photos"]) if config["new_photos"] else "",
+        listing=listing(config["new_photos"], suffixes=PHOTOGRAPH_SUFFIXES) if config["new_photos"] else "",
         code=code("segment_photographs"),
     message:
         "segmenting the photographs below {params.photographs}"

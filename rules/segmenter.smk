@@ -18,6 +18,7 @@ rule train_segmenter:
         f"{RUN}/logs/train_segmenter/{NETWORK}.log",
     benchmark:
         f"{RUN}/benchmarks/train_segmenter/{NETWORK}.tsv"
+    retries: 3
     conda:
         "../envs/torch.yaml"
     threads: 8
@@ -76,6 +77,7 @@ rule decide_masks:
     """Make masks of a shard's logits, with a dense CRF."""
     input:
         INDEX,
+        checkpoint=rules.train_segmenter.output.checkpoint,
         logits=rules.compute_logits.output[0],
     output:
         directory(PREDICTED),
@@ -99,4 +101,5 @@ rule decide_masks:
     shell:
         'python "$TAGSEG_SCRIPTS"/decide_masks.py --index {params.index:q} --settings {params.settings:q}'
         " --split {wildcards.split} --shard {wildcards.shard} --shards {params.shards}"
-        " --logits {input.logits:q} --masks {output:q} --threads {threads} 2> {log:q}"
+        " --checkpoint {input.checkpoint:q} --logits {input.logits:q} --masks {output:q} --threads {threads}"
+        " 2> {log:q}"

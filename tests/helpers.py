@@ -2,9 +2,14 @@
 
 import csv
 import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from tagseg.images import write_mask
@@ -98,3 +103,17 @@ class MakesFolder:
 
     def __reduce__(self):
         return os.mkdir, (str(self.folder),)
+
+
+@contextmanager
+def small_disk(folder: Path, mebibytes: int = 1) -> Iterator[Path]:
+    """Mount a disk of so many MiB below a folder for the time of a block; where that is not allowed, skip."""
+    place = folder / "disk"
+    place.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", f"size={mebibytes}m", "tmpfs", place]
+    if not shutil.which("mount") or subprocess.run(command, capture_output=True).returncode:
+        pytest.skip("mounting a small disk wants root")
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", "--lazy", place], check=True)

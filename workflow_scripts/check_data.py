@@ -3,17 +3,20 @@
     check_data.py --settings '{"photographs": {...}, "true_masks": {...}, "splits": ["val"]}'
         --report report.md --problems problems.csv
 
-It ends well also where there are problems: they are what was asked for.
+The settings are those of `tagseg.datasets.readers`. It ends well also where there are problems: they are what
+was asked for.
 """
 
 import argparse
 import tempfile
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 
 from tagseg import commandline
 from tagseg.datasets.checks import Findings, check_data_set
 from tagseg.datasets.problems import Problem, write_problems
+from tagseg.datasets.readers import SHARE
 from tagseg.files import atomic_file
 from tagseg.index import SPLITS, Index, Photograph
 from tagseg.tables import Table, markdown
@@ -31,7 +34,7 @@ def main() -> None:
         found = check_data_set(arguments.settings, Path(aside), arguments.threads)
     write_problems(arguments.problems, found.problems)
     with atomic_file(arguments.report) as aside:
-        text = report(found, arguments.settings["photographs"]["root"], arguments.problems.name)
+        text = report(found, arguments.settings["photographs"], arguments.problems.name)
         aside.write_bytes(text.encode("utf-8", "backslashreplace"))
     commandline.say(f"{told(len(found.problems))}; see {arguments.report}")
 
@@ -51,9 +54,11 @@ def told(count: int) -> str:
     return "1 problem" if count == 1 else f"{count or 'no'} problems"
 
 
-def report(found: Findings, root: str, problems: str) -> str:
+def report(found: Findings, settings: Mapping, problems: str) -> str:
     """Return the report as Markdown: the problems, then counts and sizes if there is an index."""
-    parts = [f"# Data set `{root}`\n", problems_listed(found.problems, problems)]
+    parts = [f"# Data set `{settings['root']}`\n", problems_listed(found.problems, problems)]
+    if found.unreadable:
+        parts.append(unreadable(found, settings.get(SHARE) or 0))
     if found.index is None:
         parts.append("The photographs cannot be indexed before these are mended: nothing is counted here.\n")
     else:
@@ -68,6 +73,14 @@ def problems_listed(problems: tuple[Problem, ...], table: str) -> str:
     more = len(problems) - len(lines)
     rest = f"\nand {more} more, which are in {table}.\n" if more > 0 else ""
     return f"{told(len(problems)).capitalize()}.\n" + ("\n" if lines else "") + "".join(lines) + rest
+
+
+def unreadable(found: Findings, share: float) -> str:
+    """Return how many photographs cannot be read, and what a run makes of them, given the share allowed."""
+    allowed = found.unreadable / found.read <= share
+    rest = "a run leaves them out" if allowed else "a run ends at the index"
+    count = f"{found.unreadable:,} of {found.read:,} photographs cannot be read"
+    return f"{count}; with `dataset.unreadable_share: {share:g}`, {rest}.\n"
 
 
 def splits(found: Findings, index: Index) -> Table:

@@ -16,8 +16,9 @@ from tagseg.files import atomic_folder
 from tagseg.images import read_photograph
 from tagseg.index import Photograph, read_index
 from tagseg.layer_choice import Candidate, choose, colour_coefficient, mean_mask_correlation
-from tagseg.mask_shards import read_mask_shards
-from tagseg.patterns import read_patterns
+from tagseg.mask_shards import mask_origin, read_mask_shards
+from tagseg.origins import common_origin
+from tagseg.patterns import patterns_classifier, patterns_digest, read_patterns
 from tagseg.tables import Table, write_csv, write_markdown
 
 MOST_PHOTOGRAPHS = 1000
@@ -34,6 +35,7 @@ def main() -> None:
     arguments = parse_arguments()
     rows = spread(read_index(arguments.index).of_split("train"), MOST_PHOTOGRAPHS)
     shards = np.array_split(np.array(arguments.masks, dtype=object), len(arguments.patterns))
+    common_origin({folder: patterns_classifier(folder) for folder in arguments.patterns}, "classifier")
     candidates = [candidate(*pair, rows) for pair in zip(arguments.patterns, shards, strict=True)]
     chosen = choose(candidates)
     with atomic_folder(arguments.chosen) as aside:
@@ -66,6 +68,8 @@ def candidate(patterns_folder: str, shards: Sequence[str], rows: Sequence[Photog
     """Return what tags and photographs say of a layer's patterns and seed masks."""
     patterns, node = read_patterns(patterns_folder)
     masks = read_mask_shards([Path(shard) for shard in shards])
+    made_with = {patterns_folder: patterns_digest(patterns_folder)}
+    common_origin(made_with | {shard: mask_origin(shard) for shard in shards}, "version of the patterns")
     missing = next((row.id for row in rows if row.id not in masks), None)
     if missing is not None:
         raise TagsegError(f"{', '.join(shards)}: no mask of {missing}; delete them and run again")

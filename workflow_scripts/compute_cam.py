@@ -13,6 +13,7 @@ from tagseg import commandline
 from tagseg.cam_shards import write_cam
 from tagseg.classifier import Classifier, load_classifier
 from tagseg.devices import autocast, device, prepare
+from tagseg.files import digest
 from tagseg.index import Index, Photograph, read_index
 from tagseg.map_shards import views
 from tagseg.photographs import batches, square
@@ -27,7 +28,8 @@ def main() -> None:
     with device() as where:
         classifier.to(where, memory_format=torch.channels_last)
         read = batches(rows, arguments.settings["batch_size"], arguments.threads)
-        write_cam(arguments.cam, cam_of_tags(classifier, index, rows, read, arguments.settings, where))
+        maps = cam_of_tags(classifier, index, rows, read, arguments.settings, where)
+        write_cam(arguments.cam, maps, digest(arguments.checkpoint))
 
 
 def parse_arguments():

@@ -6,6 +6,7 @@ parameters of the CRF.
 
 from tagseg import commandline
 from tagseg.devices import device, prepare
+from tagseg.files import digest
 from tagseg.images import shrink_photograph
 from tagseg.index import read_index
 from tagseg.inference import BATCH, InferenceSettings, load_segmenter, view_scores
@@ -26,7 +27,8 @@ def main() -> None:
         InferenceSettings(**settings["inference"]),
     )
     read = batches(rows, BATCH, arguments.threads)
-    with device() as where, write_maps(arguments.logits, [row.id for row in rows], NODE) as writer:
+    shard = (arguments.logits, [row.id for row in rows], NODE, digest(arguments.checkpoint))
+    with device() as where, write_maps(*shard) as writer:
         model.to(where)
         for start, images in commandline.progress(read, "predicted", -(-len(rows) // BATCH)):
             small = [shrink_photograph(image, settings["longest_side"]) for image in images]

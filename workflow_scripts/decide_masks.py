@@ -9,6 +9,7 @@ import torch
 from tagseg import commandline
 from tagseg.crf import CrfSettings
 from tagseg.errors import TagsegError
+from tagseg.files import digest
 from tagseg.index import Index, Photograph, read_index
 from tagseg.inference import decide_shard
 from tagseg.map_shards import MapShard
@@ -23,11 +24,13 @@ def main() -> None:
     crf = CrfSettings(**settings["crf"]) if settings["crf"] else None
     allowed = [allowed_labels(row, index, settings["restrict_to_tags"]) for row in rows]
     with MapShard(arguments.logits) as shard:
+        if shard.origin != digest(arguments.checkpoint):
+            raise TagsegError(f"{shard.path}: not of {arguments.checkpoint}; delete it and run again")
         if shard.ids != tuple(row.id for row in rows):
             raise TagsegError(f"{shard.path}: of other photographs; delete it and run again")
         masks = decide_shard(shard, rows, allowed, crf, settings["longest_side"], arguments.threads)
         pairs = zip(commandline.progress([row.id for row in rows], "decided"), masks, strict=True)
-        write_mask_shard(arguments.masks, pairs)
+        write_mask_shard(arguments.masks, pairs, shard.origin)
 
 
 def parse_arguments():
@@ -36,6 +39,7 @@ def parse_arguments():
     commandline.add_shard(parser)
     commandline.add_threads(parser)
     parser.add_argument("--split", required=True, choices=("train", "val", "test"))
+    parser.add_argument("--checkpoint", required=True, metavar="FILE", help="of the segmenter of the logits")
     parser.add_argument("--logits", required=True, metavar="FILE", help="HDF5, of the shard")
     parser.add_argument("--masks", required=True, metavar="FOLDER", help="output")
     return parser.parse_args()

@@ -9,7 +9,8 @@ from tagseg.errors import TagsegError
 from tagseg.index import Index, Photograph, read_index
 from tagseg.map_shards import MapShard
 from tagseg.mask_shards import write_mask_shard
-from tagseg.patterns import ClassPattern, read_patterns
+from tagseg.origins import common_origin
+from tagseg.patterns import ClassPattern, patterns_classifier, patterns_digest, read_patterns
 from tagseg.proxy import pattern_seed
 
 
@@ -21,7 +22,10 @@ def main() -> None:
     with features_of(node, arguments.features) as shard:
         if shard.ids != tuple(row.id for row in rows):
             raise TagsegError(f"{shard.path}: of other photographs; delete it and run again")
-        write_mask_shard(arguments.masks, masks_of(rows, index, shard, patterns))
+        origins = {arguments.patterns: patterns_classifier(arguments.patterns), shard.path: shard.origin}
+        common_origin(origins, "classifier")
+        masks = masks_of(rows, index, shard, patterns)
+        write_mask_shard(arguments.masks, masks, patterns_digest(arguments.patterns))
 
 
 def parse_arguments():

@@ -8,6 +8,7 @@ import torch
 from tagseg import commandline
 from tagseg.classifier import feature_extractor, load_classifier
 from tagseg.devices import autocast, device, prepare
+from tagseg.files import digest
 from tagseg.index import read_index
 from tagseg.map_shards import views, write_maps
 from tagseg.photographs import batches, square
@@ -21,8 +22,8 @@ def main() -> None:
     rows = index.shard("train", arguments.shard, arguments.shards)
     extractor = feature_extractor(load_classifier(arguments.checkpoint, index.classes), arguments.node)
     size = settings["batch_size"]
-    ids, node = [row.id for row in rows], arguments.node
-    with device() as where, write_maps(arguments.features, ids, node) as writer:
+    shard = (arguments.features, [row.id for row in rows], arguments.node, digest(arguments.checkpoint))
+    with device() as where, write_maps(*shard) as writer:
         extractor.to(where, memory_format=torch.channels_last)
         read = batches(rows, size, arguments.threads)
         for start, images in commandline.progress(read, "features", -(-len(rows) // size)):

@@ -4,11 +4,15 @@ A second pass turns each pattern so that its projection correlates positively wi
 sets the boundary between object and background.
 """
 
+from collections.abc import Sequence
+
 from tagseg import commandline
 from tagseg.agreement import WEAK_CORRELATION, orient_patterns
-from tagseg.cam_shards import read_cam
+from tagseg.cam_shards import cam_origin, read_cam
 from tagseg.errors import TagsegError
 from tagseg.index import Index, read_index
+from tagseg.map_shards import MapShard
+from tagseg.origins import common_origin
 from tagseg.patterns import (
     ClassPattern,
     class_moments,
@@ -25,12 +29,13 @@ def main() -> None:
     subsets = {tag: read_subset(arguments.subsets, tag) for tag in index.classes[1:]}
     cams = {name: maps for shard in arguments.cam for name, maps in read_cam(shard).items()}
     with open_shards(arguments.features) as shards:
+        classifier = classifier_of(shards, arguments.cam)
         moments = class_moments(commandline.progress(shards, "moments of shards"), subsets)
         patterns = {tag: pattern_of(tag, moments) for tag in index.classes[1:]}
         patterns = orient_patterns(
             patterns, numbers_of(index), shards, subsets, cams, arguments.settings["boundary"]
         )
-    write_patterns(arguments.patterns, patterns, arguments.node)
+    write_patterns(arguments.patterns, patterns, arguments.node, classifier)
     for tag, pattern in patterns.items():
         tell(tag, pattern)
 
@@ -44,6 +49,12 @@ def parse_arguments():
     parser.add_argument("--cam", required=True, nargs="+", metavar="FILE", help="all shards")
     parser.add_argument("--patterns", required=True, metavar="FOLDER", help="output")
     return parser.parse_args()
+
+
+def classifier_of(shards: Sequence[MapShard], cams: Sequence[str]) -> str:
+    """Return the digest of the classifier of all features and CAMs. Raises TagsegError where it is not one."""
+    origins = {str(shard.path): shard.origin for shard in shards} | {path: cam_origin(path) for path in cams}
+    return common_origin(origins, "classifier")
 
 
 def numbers_of(index: Index) -> dict[str, int]:

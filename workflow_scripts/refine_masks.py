@@ -10,7 +10,7 @@ from tagseg.crf import CrfSettings, in_processes, refine_labels
 from tagseg.errors import TagsegError
 from tagseg.images import read_photograph
 from tagseg.index import Photograph, read_index
-from tagseg.mask_shards import MaskFile, read_mask_shards, write_mask_shard
+from tagseg.mask_shards import MaskFile, mask_origin, read_mask_shards, write_mask_shard
 
 
 def main() -> None:
@@ -24,7 +24,7 @@ def main() -> None:
     tasks = ((row, masks[row.id], crf, settings["longest_side"]) for row in rows)
     refined = in_processes(refine, tasks, arguments.threads)
     ids = (row.id for row in commandline.progress(rows, "CRF"))
-    write_mask_shard(arguments.refined, zip(ids, refined, strict=True))
+    write_mask_shard(arguments.refined, zip(ids, refined, strict=True), mask_origin(arguments.masks))
 
 
 def parse_arguments():

@@ -1,7 +1,7 @@
 """Make masks of one shard from class activation maps, the field's usual seed, to compare with."""
 
 from tagseg import commandline
-from tagseg.cam_shards import read_cam
+from tagseg.cam_shards import cam_origin, read_cam
 from tagseg.errors import TagsegError
 from tagseg.index import read_index
 from tagseg.mask_shards import write_mask_shard
@@ -21,7 +21,7 @@ def main() -> None:
         (row.id, cam_seed(cams[row.id], row.height, row.width, threshold))
         for row in commandline.progress(rows, "masks")
     )
-    write_mask_shard(arguments.masks, masks)
+    write_mask_shard(arguments.masks, masks, cam_origin(arguments.cam))
 
 
 def parse_arguments():

@@ -16,7 +16,7 @@ from tagseg.deeplab import DeepLabLargeFov, SegmenterSettings, without_weights
 from tagseg.devices import device, prepare, workers
 from tagseg.distributed import is_main, launch, process_group
 from tagseg.errors import TagsegError
-from tagseg.files import write_json
+from tagseg.files import digest, write_json
 from tagseg.index import INDEX_FILES, Index, read_index
 from tagseg.losses import MaskLoss
 from tagseg.mask_shards import MANIFEST, MaskFile, read_mask_shards
@@ -34,16 +34,18 @@ def main() -> None:
     data = data_of(index, read_mask_shards(arguments.masks), settings)
     torch.manual_seed(settings.random_seed)
     model = DeepLabLargeFov(network, len(index.classes))
+    manifests = [Path(shard) / MANIFEST for shard in arguments.masks]
     files = [Path(arguments.index) / name for name in INDEX_FILES]
-    files += [Path(shard) / MANIFEST for shard in arguments.masks] + weights_files(network.weights)
+    files += manifests + weights_files(network.weights)
     identity = fingerprint(arguments.settings, files, code_digest(__file__))
     with device() as where, process_group(where), resumable_state(arguments.checkpoint) as state:
         training = Training(model, data, MaskLoss(), settings, where, workers(where, arguments.threads))
         log = training.run(state, identity)
         if is_main():
             description = {"classes": list(index.classes), "settings": without_weights(network)}
+            learnt = {"masks": [digest(manifest) for manifest in manifests]}
             write_json(arguments.log, {"epochs": log})
-            save_checkpoint(arguments.checkpoint, model, {"kind": "segmenter", **description})
+            save_checkpoint(arguments.checkpoint, model, {"kind": "segmenter", **description, **learnt})
 
 
 def parse_arguments():

@@ -9,10 +9,12 @@ import pytest
 
 import check_data
 from helpers import write_image_set, write_labels, write_photograph, write_voc_photograph, write_zero_mask
+from mini_coco import write_mini_coco
 from tagseg.datasets.readers import KINDS, Kind
 from tagseg.images import write_mask
 from tagseg.index import Index, Photograph
 
+COCO = {"crowd": True, "counts_known": False}
 SIZES = {"a": (12, 8), "b": (9, 15), "c": (12, 8), "d": (20, 30)}
 
 
@@ -89,19 +91,42 @@ def write_devkit(folder):
     return settings({"kind": "demo", "root": str(folder)}, lists, {})
 
 
-def test_sizes_that_the_files_do_not_have(tmp_path, monkeypatch):
-    """As of COCO, whose sizes are taken from the annotations."""
-    row = Photograph("a", str(write_photograph(tmp_path / "a.jpg", 12, 8)), 8, 12, "train", ("dog",))
-    mask = write_zero_mask(tmp_path / "a.png", 12, 8)
+def test_sizes_that_the_photographs_do_not_have(tmp_path, monkeypatch):
+    """Those of COCO are taken from the annotations."""
+    write_mini_coco(tmp_path / "coco")
+    path = write_photograph(tmp_path / "coco/train2017/000000000001.jpg", 30, 20)
+    content = settings({"kind": "coco", "root": str(tmp_path / "coco")}, COCO, {})
+    lines, problems = run_script(monkeypatch, tmp_path / "report", content)
+    text = "30x20 pixels, where the data set says 48x36; replace the photograph"
+    assert [(row["place"], row["problem"]) for row in problems] == [(str(path), text)]
+    assert "| train | 7 | 1 | 1.286 | 6 | 48 to 48 | 36 to 36 |" in lines
+
+
+def test_sizes_that_the_masks_do_not_have(tmp_path, monkeypatch):
+    row = Photograph("a", str(write_photograph(tmp_path / "a.jpg", 12, 8)), 12, 8, "train", ("dog",))
+    mask = write_zero_mask(tmp_path / "a.png", 8, 12)
     index = Index(("background", "dog"), (row,))
-    kind = Kind(lambda root: index, (), lambda root, index, split, folder: {"a": str(mask)}, ())
+    kind = Kind(lambda root, reading: index, (), lambda root, index, split, folder: {"a": str(mask)}, ())
     monkeypatch.setitem(KINDS, "told", kind)
     content = settings({"kind": "told", "root": str(tmp_path)}, {}, {}) | {"splits": ["train"]}
     _, problems = run_script(monkeypatch, tmp_path / "report", content, threads=1)
-    assert [(row["place"], row["problem"].split(";")[0]) for row in problems] == [
-        (str(tmp_path / f"a.{suffix}"), "12x8 pixels, where the data set says 8x12")
-        for suffix in ("jpg", "png")
-    ]
+    text = "8x12 pixels, where the photograph has 12x8; replace the mask"
+    assert [(row["place"], row["problem"]) for row in problems] == [(str(mask), text)]
+
+
+@pytest.mark.parametrize(
+    ("share", "rest"), [(0.25, "a run leaves them out"), (0.2, "a run ends at the index")]
+)
+def test_unreadable_photographs_are_counted_and_the_others_reported(
+    tmp_path, photos, monkeypatch, share, rest
+):
+    (photos / "a.jpg").write_bytes(b"")
+    content = of_photos(photos)
+    content["photographs"]["unreadable_share"] = share
+    lines, problems = run_script(monkeypatch, tmp_path / "report", content)
+    told = f"1 of 4 photographs cannot be read; with `dataset.unreadable_share: {share}`, {rest}."
+    assert told in lines and "| train | 1 | 0 | 2.000 | 0 | 9 to 9 | 15 to 15 |" in lines
+    assert [row["line"] for row in problems] == ["2"] and "a.jpg: not a readable" in problems[0]["problem"]
 
 
 @pytest.mark.parametrize("threads", [1, 2])
@@ -116,7 +141,8 @@ def test_photographs_and_masks_are_read_to_the_last_pixel(tmp_path, monkeypatch,
     told = {row["place"].rpartition("/")[2]: row["problem"].split(" ")[0] for row in problems}
     assert told == {"": "no", "half.jpg": "damaged", "wrong.png": "damaged", "label.png": "label"}
     assert "no train photograph of cat" in problems[0]["problem"]
-    assert "| train | 3 | 0 | 1.000 | 3 | 40 to 40 | 30 to 30 |" in lines
+    assert "| train | 2 | 0 | 1.000 | 2 | 40 to 40 | 30 to 30 |" in lines
+    assert "1 of 5 photographs cannot be read" in " ".join(lines)
 
 
 def test_masks_of_one_split_that_cannot_be_collected_leave_the_other(tmp_path, monkeypatch):

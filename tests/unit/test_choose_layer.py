@@ -14,8 +14,8 @@ from tagseg.images import write_mask
 from tagseg.index import Index, Photograph, read_index, write_index
 from tagseg.layer_choice import colour_coefficient
 from tagseg.map_shards import View, write_maps
-from tagseg.mask_shards import read_mask_shards, write_mask_shard
-from tagseg.patterns import ClassPattern, write_patterns
+from tagseg.mask_shards import mask_origin, read_mask_shards, write_mask_shard
+from tagseg.patterns import ClassPattern, patterns_digest, write_patterns
 
 CLASSES = ("background", "cat", "dog")
 SIZE = (24, 36)
@@ -55,13 +55,18 @@ def made(tmp_path):
     write_index(tmp_path / "index", Index(CLASSES, tuple(rows)))
     for layer, correlations in LAYERS.items():
         write_layer(tmp_path, layer, correlations)
-        for shard in range(SHARDS):
-            masks = [(f"p{n}", mask(n, STARTS[layer])) for n in range(4)[shard::SHARDS]]
-            write_mask_shard(tmp_path / "masks" / layer / str(shard), masks)
     return tmp_path
 
 
 def write_layer(folder, layer, correlations):
+    write_patterns_of(folder, layer, correlations)
+    for shard in range(SHARDS):
+        masks = [(f"p{n}", mask(n, STARTS.get(layer, 0))) for n in range(4)[shard::SHARDS]]
+        origin = patterns_digest(folder / "patterns" / layer)
+        write_mask_shard(folder / "masks" / layer / str(shard), masks, origin)
+
+
+def write_patterns_of(folder, layer, correlations, classifier=""):
     rng = np.random.default_rng(len(layer))
     patterns = {
         tag: ClassPattern(
@@ -69,7 +74,7 @@ def write_layer(folder, layer, correlations):
         )
         for tag, one in zip(CLASSES[1:], correlations, strict=True)
     }
-    write_patterns(folder / "patterns" / layer, patterns, layer)
+    write_patterns(folder / "patterns" / layer, patterns, layer, classifier)
 
 
 def run(monkeypatch, script, *arguments):
@@ -170,8 +175,24 @@ def test_only_so_many_photographs_are_looked_at(made, monkeypatch):
         (lambda folder: (folder / "patterns/blocks.6/patterns.json").unlink(), r"patterns\.json: no such"),
         (lambda folder: (folder / "patterns/blocks.6/dog/mean.npy").unlink(), r"mean\.npy: not an array"),
         (
-            lambda folder: write_mask_shard(folder / "masks/blocks.6/1", [("p1", mask(1, 3))]),
+            lambda folder: write_mask_shard(
+                folder / "masks/blocks.6/1",
+                [("p1", mask(1, 3))],
+                patterns_digest(folder / "patterns/blocks.6"),
+            ),
             r"blocks\.6/0, .*blocks\.6/1: no mask of p3; delete them and run again",
+        ),
+        (
+            lambda folder: write_patterns_of(folder, "blocks.6", (0.8, 0.6)),
+            r"masks/blocks\.6/0: of another version of the patterns than .*patterns/blocks\.6; delete both",
+        ),
+        (
+            lambda folder: write_patterns_of(folder, "blocks.6", (0.8, 0.7), "5eed"),
+            r"patterns/blocks\.6: of another classifier than .*patterns/blocks\.5\.0; delete both",
+        ),
+        (
+            lambda folder: write_mask_shard(folder / "masks/blocks.6/1", [("p1", mask(1, 3))], "5eed"),
+            r"blocks\.6/1: of another network, or of other patterns, than .*blocks\.6/0; delete both",
         ),
     ],
 )
@@ -223,6 +244,20 @@ def test_masks_are_made_of_the_features_of_the_patterns_layer(with_features, mon
     expected = np.where(np.arange(SIZE[1]) < FEATURES[layer], 0, 2) * np.ones((SIZE[0], 1))
     for one in masks.values():  # both are of dogs
         np.testing.assert_array_equal(one, expected)
+
+
+def test_masks_name_the_patterns_they_are_made_of(with_features, monkeypatch):
+    estimate(monkeypatch, with_features, "blocks.6", [features_of(with_features, "blocks.6", 1)])
+    expected = patterns_digest(with_features / "patterns" / "blocks.6")
+    assert mask_origin(with_features / "estimated") == expected
+
+
+def test_features_of_another_classifier_than_the_patterns_are_refused(with_features, monkeypatch):
+    write_patterns_of(with_features, "blocks.6", (0.1, 0.1), "5eed")
+    message = r"blocks\.6/1\.h5: of another classifier than .*patterns/blocks\.6; delete both and run again"
+    with pytest.raises(TagsegError, match=message):
+        estimate(monkeypatch, with_features, "blocks.6", [features_of(with_features, "blocks.6", 1)])
+    assert not (with_features / "estimated").exists()
 
 
 def test_features_of_other_layers_are_refused(with_features, monkeypatch):

@@ -47,7 +47,7 @@ def names(script):
     return {source.relative_to(script.parent).as_posix() for source in sources(script)}
 
 
-def append(path, text="# a comment\n"):
+def append(path, text="edited = True\n"):
     path.write_text(path.read_text() + text)
 
 
@@ -100,6 +100,44 @@ def test_a_table_beside_no_package_does_not_count(tree):
     append(tree / "tagseg/datasets/deeper/no_package.csv", "3\n")
     append(tree / "tagseg/datasets/notes.txt")
     assert code_digest(tree / "run_other.py") == before
+
+
+COMMENTED = '''import os  # the system
+
+# Why it is so.
+def say():
+    # Within a block.
+    return """
+# no comment, a text
+"""
+'''
+UNCOMMENTED = '''import os
+
+def say():
+    return """
+# no comment, a text
+"""
+'''
+
+
+def test_comments_do_not_count(tree):
+    script = tree / "run_plain.py"
+    script.write_text(UNCOMMENTED)
+    before = code_digest(script)
+    script.write_text(COMMENTED)
+    assert code_digest(script) == before
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("# no comment", "# another"), ("    return", "    print()\n    return"), ('"""\n#', '"""#')],
+)
+def test_what_looks_like_a_comment_and_is_text_counts(tree, old, new):
+    script = tree / "run_plain.py"
+    script.write_text(COMMENTED)
+    before = code_digest(script)
+    script.write_text(COMMENTED.replace(old, new))
+    assert code_digest(script) != before
 
 
 def test_touching_changes_nothing(tree):

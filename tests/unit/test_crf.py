@@ -5,7 +5,12 @@ cent; labels agree in at least 97 % of the pixels. Semantics that the reference 
 normalised symmetrically, K_ij / sqrt(n_i n_j) with n the row sums; a pixel's message to itself counts.
 """
 
+import multiprocessing
 import os
+import signal
+import time
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
@@ -13,6 +18,7 @@ import pytest
 
 from tagseg import crf as crf_module
 from tagseg.crf import CrfSettings, in_processes, refine_labels, refine_probabilities
+from tagseg.failures import machine_failure
 
 VOID = 255
 SIZE = 24
@@ -267,6 +273,64 @@ def fail_on_three(number):
 def test_failure_of_a_task_reaches_the_caller(processes):
     with pytest.raises(ValueError, match="three"):
         list(in_processes(fail_on_three, range(10), processes))
+
+
+def die_on_three(number):
+    if number == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+def test_a_killed_process_is_told_and_nobody_waits_for_it():
+    with pytest.raises(BrokenProcessPool):
+        list(in_processes(die_on_three, range(10), 2))
+    assert "one of the job's processes was killed" in machine_failure(BrokenProcessPool())
+
+
+def begin_and_be_killed(told):
+    """Take the first of many tasks' results, say which process did it, and die as if memory were short."""
+    os.setsid()
+    results = in_processes(square_and_process, iter(range(1000)), 2)
+    told.send(next(results)[1])
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_processes_end_with_a_parent_that_was_killed():
+    hears, tells = multiprocessing.Pipe()
+    parent = multiprocessing.get_context("fork").Process(target=begin_and_be_killed, args=(tells,))
+    parent.start()
+    orphan = hears.recv()
+    parent.join()
+    patience = time.monotonic() + 20
+    try:
+        while is_running(orphan):
+            assert time.monotonic() < patience, "the process waits for a parent that is gone"
+            time.sleep(0.1)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(parent.pid, signal.SIGKILL)
+
+
+def is_running(process):
+    """Say whether a process is alive: one that nobody has buried yet is not."""
+    try:
+        with open(f"/proc/{process}/stat") as stream:
+            return stream.read().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def slow_square(number):
+    time.sleep(0.2)
+    return number**2
+
+
+def test_a_consumer_that_stops_waits_for_no_task_that_has_not_begun():
+    results = in_processes(slow_square, iter(range(100)), 2)
+    assert next(results) == 0
+    started = time.monotonic()
+    results.close()
+    assert time.monotonic() - started < 0.9  # seven are waiting or under way, two at once
 
 
 def test_a_large_photograph_is_refined_small_and_keeps_its_size():

@@ -13,9 +13,10 @@ from helpers import photograph_rows
 from tagseg.checkpoints import save_checkpoint
 from tagseg.deeplab import DeepLabLargeFov, SegmenterSettings, without_weights
 from tagseg.errors import TagsegError
+from tagseg.files import digest
 from tagseg.index import Index, write_index
 from tagseg.map_shards import MapShard
-from tagseg.mask_shards import read_mask_shards
+from tagseg.mask_shards import mask_origin, read_mask_shards
 
 CLASSES = ("background", "cat", "dog")
 NETWORK = SegmenterSettings("timm:resnet10t", None, 16, 8, 2)
@@ -40,10 +41,14 @@ def folder(tmp_path):
     """A folder with an index of five photographs of two classes, and a network that learnt nothing."""
     rows = photograph_rows(tmp_path / "photos", 5, 20, 14, tags=("dog",))
     write_index(tmp_path / "index", Index(CLASSES, tuple(rows)))
-    torch.manual_seed(0)
-    description = {"kind": "segmenter", "classes": list(CLASSES), "settings": without_weights(NETWORK)}
-    save_checkpoint(tmp_path / "network.pth", DeepLabLargeFov(NETWORK, 3), description)
+    save_network(tmp_path)
     return tmp_path
+
+
+def save_network(folder, seed=0):
+    torch.manual_seed(seed)
+    description = {"kind": "segmenter", "classes": list(CLASSES), "settings": without_weights(NETWORK)}
+    save_checkpoint(folder / "network.pth", DeepLabLargeFov(NETWORK, 3), description)
 
 
 def call(monkeypatch, script, folder, settings, *arguments, shard=0):
@@ -69,7 +74,8 @@ def forward(monkeypatch, folder, shard=0, threads=1):
 
 
 def decide(monkeypatch, folder, logits, shard=0, threads=1, **changes):
-    more = ("--logits", logits, "--masks", folder / "masks", "--threads", threads)
+    more = ("--checkpoint", folder / "network.pth", "--logits", logits)
+    more += ("--masks", folder / "masks", "--threads", threads)
     call(monkeypatch, decide_masks, folder, MASKS | changes, *more, shard=shard)
     return read_mask_shards([folder / "masks"])
 
@@ -112,6 +118,27 @@ def test_without_restriction_every_class_may_come(folder, monkeypatch):
 def test_logits_of_another_shard_are_refused(folder, monkeypatch):
     logits = forward(monkeypatch, folder, shard=1)
     with pytest.raises(TagsegError, match=r"logits-1-1\.h5: of other photographs; delete it and run again"):
+        decide(monkeypatch, folder, logits)
+    assert not (folder / "masks").exists()
+
+
+def test_logits_and_masks_name_their_network(folder, monkeypatch):
+    logits = forward(monkeypatch, folder)
+    decide(monkeypatch, folder, logits)
+    with MapShard(logits) as shard:
+        assert shard.origin == mask_origin(folder / "masks") == digest(folder / "network.pth")
+
+
+def test_one_network_saved_twice_is_one_origin(folder):
+    before = digest(folder / "network.pth")
+    save_network(folder)
+    assert digest(folder / "network.pth") == before
+
+
+def test_logits_of_another_network_are_refused(folder, monkeypatch):
+    logits = forward(monkeypatch, folder)
+    save_network(folder, seed=1)
+    with pytest.raises(TagsegError, match=r"logits-0-1\.h5: not of .*network\.pth; delete it and run again"):
         decide(monkeypatch, folder, logits)
     assert not (folder / "masks").exists()
 

@@ -1,12 +1,22 @@
 """Outputs appear complete or not at all; a malformed file is named in the error."""
 
+import errno
 import hashlib
+import multiprocessing
 import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
+import full_disk_writer
+from helpers import small_disk
 from tagseg.errors import TagsegError
-from tagseg.files import atomic_file, atomic_folder, digest, read_json, write_json
+from tagseg.files import LastingStream, atomic_file, atomic_folder, digest, read_json, write_json
+
+ATOMIC = {"file": atomic_file, "folder": atomic_folder}
 
 
 @pytest.fixture
@@ -101,3 +111,172 @@ def test_digest_is_sha256(tmp_path):
     content = bytes(range(256)) * 5000
     (tmp_path / "a").write_bytes(content)
     assert digest(tmp_path / "a") == hashlib.sha256(content).hexdigest()
+
+
+# ------------------------------------------------------------------------------ what killed writers leave
+
+KILLED = """
+import os, signal, sys
+from tagseg.files import atomic_file, atomic_folder
+with {"file": atomic_file, "folder": atomic_folder}[sys.argv[1]](sys.argv[2]) as aside:
+    (aside / "half" if aside.is_dir() else aside).write_text("half of the n")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def kill_a_writer(kind: str, path: Path) -> list[str]:
+    """Let a process begin to write an output and be killed; return what is left beside it."""
+    scripts = str(Path(sys.modules[TagsegError.__module__].__file__).parents[1])
+    environment = {**os.environ, "PYTHONPATH": scripts}
+    done = subprocess.run([sys.executable, "-c", KILLED, kind, str(path)], env=environment)
+    assert done.returncode == -signal.SIGKILL
+    return sorted(entry.name for entry in path.parent.iterdir())
+
+
+@pytest.mark.parametrize("kind", ATOMIC)
+def test_the_next_writer_removes_what_a_killed_one_left(tmp_path, kind):
+    (left,) = kill_a_writer(kind, tmp_path / "a.x")
+    assert left.startswith(".a.x.")
+    with ATOMIC[kind](tmp_path / "a.x") as aside:
+        assert list(aside.parents[1].iterdir()) == [aside.parent]
+    assert [path.name for path in tmp_path.iterdir()] == ["a.x"]
+
+
+@pytest.mark.parametrize("other", ["a", "a.y", "a.x.y", "b.a.x", ".a.x"])
+@pytest.mark.parametrize("kind", ATOMIC)
+def test_what_is_left_of_another_output_stays(tmp_path, kind, other):
+    left = kill_a_writer("folder", tmp_path / other)
+    with ATOMIC[kind](tmp_path / "a.x"):
+        pass
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*left, "a.x"])
+
+
+@pytest.mark.parametrize("kind", ATOMIC)
+def test_what_a_live_writer_is_at_stays(tmp_path, kind):
+    with ATOMIC[kind](tmp_path / "a") as first:
+        (first / "1" if kind == "folder" else first).write_text("first")
+        with ATOMIC[kind](tmp_path / "a") as second:
+            (second / "1" if kind == "folder" else second).write_text("second")
+        assert first.exists() and first != second
+    assert (tmp_path / "a" / "1" if kind == "folder" else tmp_path / "a").read_text() == "first"
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+def test_a_forked_process_does_not_keep_its_dead_parents_lock(tmp_path):
+    """As the processes of a pool that outlive a killed job for a moment."""
+    ready, go = multiprocessing.Pipe()
+    child = multiprocessing.get_context("fork").Process(target=_kill_and_leave_a_child, args=(tmp_path, go))
+    child.start()
+    grandchild = ready.recv()
+    child.join()
+    assert child.exitcode == -signal.SIGKILL
+    try:
+        with atomic_file(tmp_path / "a") as aside:
+            assert list(aside.parents[1].iterdir()) == [aside.parent]
+    finally:
+        os.kill(grandchild, signal.SIGKILL)
+
+
+def _kill_and_leave_a_child(folder: Path, told) -> None:
+    with atomic_file(folder / "a"):
+        child = os.fork()
+        if not child:
+            signal.pause()
+        told.send(child)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_folder_that_is_replaced_is_never_seen_in_part(tmp_path, monkeypatch):
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "stale").touch()
+    seen = []
+    replace = os.replace
+    monkeypatch.setattr(
+        os,
+        "replace",
+        lambda *names: (seen.append([path.name for path in (tmp_path / "b").glob("*")]), replace(*names)),
+    )
+    with atomic_folder(tmp_path / "b") as aside:
+        (aside / "fresh").touch()
+    assert seen == [["stale"], []]
+    assert [path.name for path in (tmp_path / "b").iterdir()] == ["fresh"]
+
+
+# --------------------------------------------------------------------------------------- failing disks
+
+
+def fail(number: int, *file: str):
+    raise OSError(number, os.strerror(number), *file)
+
+
+@pytest.mark.parametrize("kind", ATOMIC)
+def test_an_error_of_writing_names_the_output(tmp_path, kind):
+    with pytest.raises(OSError) as full, ATOMIC[kind](tmp_path / "a"):
+        fail(errno.ENOSPC)
+    assert full.value.filename == str(tmp_path / "a")
+    with pytest.raises(OSError) as inside, ATOMIC[kind](tmp_path / "a") as aside:
+        fail(errno.EIO, str(aside / "x"))
+    assert inside.value.filename == str(tmp_path / "a")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("file", [(), ("input.h5",)])
+def test_an_error_of_reading_names_what_was_read(tmp_path, file):
+    with pytest.raises(OSError) as error, atomic_file(tmp_path / "a"):
+        fail(errno.EIO, *file)
+    assert error.value.filename == (file[0] if file else None)
+
+
+def test_a_full_disk_keeps_the_old_file_and_leaves_nothing(tmp_path):
+    with small_disk(tmp_path) as disk:
+        (disk / "a").write_text("old")
+        with pytest.raises(OSError, match="No space left") as full, atomic_file(disk / "a") as aside:
+            aside.write_bytes(bytes(3 << 20))
+        assert full.value.filename == str(disk / "a")
+        assert [path.name for path in disk.iterdir()] == ["a"]
+        assert (disk / "a").read_text() == "old"
+
+
+def test_a_lasting_stream_writes_what_it_is_given(tmp_path):
+    with LastingStream(tmp_path / "a") as stream:
+        assert stream.write(b"abc") == 3 and stream.write(memoryview(b"def")) == 3
+        stream.seek(1)
+        assert stream.read(2) == b"bc"
+        stream.check()
+    assert (tmp_path / "a").read_bytes() == b"abcdef"
+
+
+def test_a_lasting_stream_tells_a_full_disk_when_it_is_asked_and_at_the_end(tmp_path):
+    with small_disk(tmp_path) as disk:
+        with pytest.raises(OSError, match="No space left"), LastingStream(disk / "a") as stream:
+            assert stream.write(bytes(3 << 20)) == 3 << 20
+            assert stream.write(b"more") == 4
+            with pytest.raises(OSError, match="No space left"):
+                stream.check()
+        assert stream.closed
+
+
+def write_too_much(kind: str, path: Path, *limit: str) -> list[str]:
+    """Let a process write more than there is room for, as a script would; return the lines that it says."""
+    command = [*limit, sys.executable, full_disk_writer.__file__, kind, str(path)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 1, done
+    return done.stderr.splitlines()
+
+
+@pytest.mark.parametrize("kind", full_disk_writer.WRITERS)
+def test_no_output_is_written_to_a_full_disk_in_part(tmp_path, kind):
+    """HDF5 passes over the error and leaves a file that lacks maps; torch names neither reason nor file."""
+    with small_disk(tmp_path) as disk:
+        (line,) = write_too_much(kind, disk / "out")
+        assert not list(disk.iterdir())
+    assert line == f"error: {disk / 'out'}: No space left on device; free some space there and run again"
+
+
+def test_a_limit_on_the_size_of_files_is_told(tmp_path):
+    (line,) = write_too_much("maps", tmp_path / "out", "bash", "-c", 'ulimit -f 1024; exec "$@"', "bash")
+    assert line == (
+        f"error: {tmp_path / 'out'}: File too large; raise the limit on the size of a file (`ulimit -f`) and "
+        "run again"
+    )
+    assert not list(tmp_path.iterdir())

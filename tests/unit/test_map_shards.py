@@ -6,7 +6,7 @@ import h5py
 import numpy as np
 import pytest
 
-from tagseg.cam_shards import read_cam, share_of_maximum, write_cam
+from tagseg.cam_shards import cam_origin, read_cam, share_of_maximum, write_cam
 from tagseg.errors import TagsegError
 from tagseg.map_shards import MapShard, View, views, write_maps
 
@@ -50,18 +50,19 @@ def test_round_trip_is_exact_in_float16(tmp_path, maps):
 
 
 @pytest.mark.parametrize("node", ["", "blocks.5.0", "layer4.0"])
-def test_node_is_kept(tmp_path, maps, node):
-    with write_maps(tmp_path / "a.h5", IDS, node) as writer:
+def test_node_and_origin_are_kept(tmp_path, maps, node):
+    with write_maps(tmp_path / "a.h5", IDS, node, "5eed") as writer:
         writer.write(View(8), 0, maps)
     with MapShard(tmp_path / "a.h5") as shard:
-        assert (shard.node, shard.views) == (node, ("8",))
+        assert (shard.node, shard.origin, shard.views) == (node, "5eed", ("8",))
         assert isinstance(shard.node, str)
 
 
-def test_shard_that_does_not_tell_its_node_is_refused(tmp_path, maps):
+@pytest.mark.parametrize("name", ["node", "origin"])
+def test_shard_that_does_not_tell_its_node_or_origin_is_refused(tmp_path, maps, name):
     write_shard(tmp_path / "a.h5", maps)
     with h5py.File(tmp_path / "a.h5", "r+") as file:
-        del file.attrs["node"]
+        del file.attrs[name]
     with pytest.raises(TagsegError, match=r"a\.h5: not a shard of feature maps .*run again"):
         MapShard(tmp_path / "a.h5")
 
@@ -149,6 +150,72 @@ def test_damaged_chunk_is_named(tmp_path, maps):
         shard.maps(0)
         with pytest.raises(TagsegError, match=r"a\.h5: damaged"):
             shard.maps(1)
+
+
+def flipped(content, bit):
+    """Return bytes with one of their bits flipped."""
+    changed = bytearray(content)
+    changed[bit // 8] ^= 1 << bit % 8
+    return bytes(changed)
+
+
+def content_of(path):
+    """Return all that is in a shard of maps."""
+    with MapShard(path) as shard:
+        maps = [{view: one.tobytes() for view, one in shard.maps(p).items()} for p in range(len(shard))]
+        return shard.node, shard.origin, shard.ids, maps
+
+
+def content_of_cam(path):
+    """Return all that is in a shard of CAMs."""
+    cams = read_cam(path)
+    return cam_origin(path), [(name, n, cam.tobytes()) for name, of in cams.items() for n, cam in of.items()]
+
+
+@pytest.mark.parametrize("form", ["maps", "cam"])
+def test_no_flipped_bit_is_read_as_if_it_were_nothing(tmp_path, maps, form):
+    """Every 23rd bit of a file, flipped, is a TagsegError on reading, or lies where nothing is read."""
+    path, read = tmp_path / "a.h5", content_of if form == "maps" else content_of_cam
+    if form == "maps":
+        with write_maps(path, IDS, "layer4", "5eed") as writer:
+            writer.write(View(8), 0, maps)
+    else:
+        write_cam(path, [(name, 1 + place, maps[place, 0]) for place, name in enumerate(IDS)], "5eed")
+    content, expected, noticed = path.read_bytes(), read(path), 0
+    for bit in range(0, 8 * len(content), 23):
+        path.write_bytes(flipped(content, bit))
+        try:
+            assert read(path) == expected, f"bit {bit}"
+        except TagsegError as error:
+            assert "a.h5" in str(error) and "delete it and run again" in str(error)
+            noticed += 1
+    assert noticed > 100
+
+
+def test_checksum_is_named_where_it_fails(tmp_path, maps):
+    write_shard(tmp_path / "a.h5", maps)
+    with h5py.File(tmp_path / "a.h5") as file:
+        chunk = file["8"].id.get_chunk_info(2)
+    content = (tmp_path / "a.h5").read_bytes()
+    (tmp_path / "a.h5").write_bytes(flipped(content, 8 * (chunk.byte_offset + chunk.size // 2)))
+    with (
+        MapShard(tmp_path / "a.h5") as shard,
+        pytest.raises(
+            TagsegError, match=r"a\.h5: damaged, its checksums do not fit .*; delete it and run again"
+        ),
+    ):
+        shard.maps(2)
+
+
+def test_same_maps_give_the_same_bytes(tmp_path, maps):
+    for name in ("a.h5", "b.h5"):
+        write_shard(tmp_path / name, maps)
+    assert (tmp_path / "a.h5").read_bytes() == (tmp_path / "b.h5").read_bytes()
+
+
+def test_cams_name_their_classifier(tmp_path):
+    write_cam(tmp_path / "cam.h5", [], "5eed")
+    assert cam_origin(tmp_path / "cam.h5") == "5eed"
 
 
 def test_shard_without_ids_is_refused(tmp_path):

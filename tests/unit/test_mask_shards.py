@@ -9,7 +9,7 @@ import pytest
 
 from tagseg.errors import TagsegError
 from tagseg.images import encode_mask
-from tagseg.mask_shards import MANIFEST, read_mask_shards, write_mask_shard
+from tagseg.mask_shards import MANIFEST, mask_origin, read_mask_shards, write_mask_shard
 
 IDS = ("2007_000032", "deep/er/a b", "Größe 木", "dotted.name")
 
@@ -126,6 +126,20 @@ def test_id_in_two_shards_is_an_error(tmp_path, masks):
     write_mask_shard(tmp_path / "s0", pairs[:2])
     write_mask_shard(tmp_path / "s1", pairs[1:])
     with pytest.raises(TagsegError, match=r"s1: deep/er/a b is in .*s0/deep/er/a b\.png too"):
+        read_mask_shards([tmp_path / "s0", tmp_path / "s1"])
+
+
+def test_shards_say_what_they_were_made_with(tmp_path, masks):
+    write_mask_shard(tmp_path / "s", masks.items(), "5eed")
+    write_mask_shard(tmp_path / "true", masks.items())
+    assert (mask_origin(tmp_path / "s"), mask_origin(tmp_path / "true")) == ("5eed", "")
+
+
+def test_shards_of_two_origins_are_an_error_even_if_one_is_empty(tmp_path, masks):
+    write_mask_shard(tmp_path / "s0", masks.items(), "5eed")
+    write_mask_shard(tmp_path / "s1", [], "d1e5")
+    message = r"s1: of another network, or of other patterns, than .*s0; delete both and run again"
+    with pytest.raises(TagsegError, match=message):
         read_mask_shards([tmp_path / "s0", tmp_path / "s1"])
 
 

@@ -4,6 +4,7 @@ The features have a mean of about 1000 and a standard deviation of about 1 on pu
 sum(t t^T) - K mean mean^T has lost six of its digits, and float32 has lost all.
 """
 
+import hashlib
 import json
 from dataclasses import replace
 
@@ -20,6 +21,8 @@ from tagseg.patterns import (
     image_moments,
     leading_pattern,
     open_shards,
+    patterns_classifier,
+    patterns_digest,
     read_patterns,
     write_patterns,
 )
@@ -228,6 +231,10 @@ def test_summary_says_what_the_report_needs(written):
         "floor": -1 / 7,
         "mask_correlation": 2 / 7,
         "positions": patterns["wine glass"].positions,
+        "sha256": {
+            name: hashlib.sha256((folder / "wine glass" / f"{name}.npy").read_bytes()).hexdigest()
+            for name in ("eigenvector", "mean", "explained_variance")
+        },
     }
 
 
@@ -266,6 +273,38 @@ def test_vanished_array_is_named(written):
     (written[0] / "dog" / "explained_variance.npy").unlink()
     with pytest.raises(TagsegError, match=r"dog/explained_variance\.npy: not an array"):
         read_patterns(written[0])
+
+
+@pytest.mark.parametrize("name", ["eigenvector", "mean", "explained_variance"])
+def test_altered_array_is_named(written, name):
+    path = written[0] / "dog" / f"{name}.npy"
+    np.save(path, np.load(path) * 2)
+    with pytest.raises(
+        TagsegError, match=rf"dog/{name}\.npy: altered since it was made; delete .*patterns, run"
+    ):
+        read_patterns(written[0])
+
+
+def test_patterns_name_their_classifier(tmp_path, written):
+    folder, patterns = written
+    assert patterns_classifier(folder) == ""
+    write_patterns(tmp_path / "other", patterns, NODE, "5eed")
+    assert patterns_classifier(tmp_path / "other") == "5eed"
+    assert patterns_digest(tmp_path / "other") != patterns_digest(folder)
+
+
+@pytest.mark.parametrize("content", ["[]", "{}"])
+def test_summary_without_a_classifier_is_named(written, content):
+    (written[0] / "patterns.json").write_text(content)
+    with pytest.raises(
+        TagsegError, match=r"patterns\.json: not a summary of patterns; delete .*and run again"
+    ):
+        patterns_classifier(written[0])
+
+
+def test_digest_of_no_patterns_is_an_error(tmp_path):
+    with pytest.raises(TagsegError, match=r"patterns\.json: no such file"):
+        patterns_digest(tmp_path)
 
 
 def test_arrays_that_do_not_fit_together_are_refused(written):

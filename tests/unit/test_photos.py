@@ -8,6 +8,7 @@ import pytest
 from helpers import write_labels, write_photograph, write_zero_mask
 from tagseg.datasets.photos import index_photos, index_unlabelled, list_photographs, photos_true_masks
 from tagseg.datasets.problems import DatasetProblems, Problem
+from tagseg.datasets.reading import Reading
 from tagseg.errors import TagsegError
 from tagseg.index import SPLITS
 
@@ -90,13 +91,13 @@ def test_another_table_and_a_quoted_comma(folder):
 def test_progress_sees_every_photograph(folder):
     seen = []
 
-    def progress(items, what):
+    def progress(items, what, count):
         for item in items:
-            seen.append(what)
+            seen.append((what, count))
             yield item
 
-    assert index(folder, progress=progress) == index(folder)
-    assert seen == ["photographs"] * 5
+    assert index(folder, reading=Reading(progress=progress)) == index(folder)
+    assert seen == [("photographs read", 5)] * 5
 
 
 def test_class_list_fixes_the_order(folder):
@@ -135,10 +136,10 @@ def test_test_photographs_need_no_tag(tmp_path):
     (".,dog,train", ".: no path; name the image's file"),
     ("out.jpg,dog,train", "outside the folder; copy the file into it"),
     ("outside/x.jpg,dog,train", "outside the folder; copy the file into it"),
-    ("loop.jpg,dog,train", "loop.jpg: not a readable image"),
+    ("loop.jpg,dog,train", "loop.jpg: cannot be read (Too many levels of symbolic links)"),
     ("pipe.jpg,dog,train", "pipe.jpg: not a readable image (no file)"),
     ("a,dog,train", "a: not a readable image (no file)"),
-    ("x" * 300 + ".jpg,dog,train", "not a readable image"),
+    ("x" * 300 + ".jpg,dog,train", "cannot be read (File name too long)"),
     ("SegmentationClass/good.png,dog,train", "holds masks; remove the row"),
     ("good.jpg,dog;background,train", "'background' cannot be the name of a class"),
     ("good.jpg,dog;a/b,train", "good.jpg: class 'a/b' holds a sign"),

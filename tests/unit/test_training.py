@@ -1,6 +1,9 @@
 """The training loop: what it learns, what it leaves alone, and that an interruption changes nothing."""
 
 import dataclasses
+import errno
+import os
+import signal
 from collections import OrderedDict
 
 import numpy as np
@@ -8,8 +11,11 @@ import pytest
 import torch
 from torch import nn
 
-from helpers import photograph_rows
+from helpers import photograph_rows, small_disk
+from tagseg.epochs import LoaderKilled, _told
 from tagseg.errors import TagsegError
+from tagseg.failures import machine_failure
+from tagseg.images import UnreadableImage
 from tagseg.losses import TagLoss
 from tagseg.photographs import Augmentation, TrainingSet, tag_vector
 from tagseg.training import Training, TrainingSettings, fingerprint, resumable_state
@@ -218,10 +224,10 @@ def test_an_epoch_says_how_long_it_waited(rows, tmp_path):
 def interrupt_after(epoch, training, monkeypatch):
     whole = training._train_epoch
 
-    def interrupted():
+    def interrupted(note):
         if training.epoch == epoch:
             raise KeyboardInterrupt
-        return whole()
+        return whole(note)
 
     monkeypatch.setattr(training, "_train_epoch", interrupted)
 
@@ -241,7 +247,12 @@ def interrupted_weights(rows, state, epoch, monkeypatch, **changes):
 
 @pytest.mark.parametrize(
     ("epoch", "changes"),
-    [(1, {}), (2, {"optimizer": "sgd", "batch_norm": "trained"}), (1, {"frozen": ("first",)})],
+    [
+        (1, {}),
+        (2, {"optimizer": "sgd", "batch_norm": "trained"}),
+        (1, {"frozen": ("first",)}),
+        (1, {"workers": 1}),
+    ],
 )
 def test_an_interrupted_training_ends_bit_identical(rows, tmp_path, monkeypatch, epoch, changes):
     expected = weights_after(training_of(rows, **changes), tmp_path / "uninterrupted")
@@ -300,6 +311,247 @@ def test_fingerprint_depends_on_settings_files_and_code(tmp_path):
         fingerprint({"x": 1, "y": 2}, [tmp_path / "a", tmp_path / "a"], "code"),
     ]
     assert len({first, *others}) == 5
+
+
+# ------------------------------------------------------------------------------------ told to end
+
+
+def signal_in_step(wanted, number=signal.SIGTERM):
+    """A loss that sends a signal while it is computed for the wanted time, in the middle of a step."""
+    seen = []
+
+    def look(total, tags):
+        seen.append(len(tags))
+        if len(seen) == wanted:
+            os.kill(os.getpid(), number)
+        return total
+
+    return Watched(look)
+
+
+def stopped(rows, state, step, workers=0, number=signal.SIGTERM, **changes):
+    """Train until a signal in a step, counted from 1; return the training that was stopped."""
+    training = training_of(rows, loss=signal_in_step(step, number), workers=workers, **changes)
+    torch.manual_seed(1)
+    with pytest.raises(SystemExit) as end:
+        training.run(state, "ours")
+    assert end.value.code == 128 + number and state.exists()
+    return training
+
+
+def losses(log):
+    return [(row["epoch"], row["loss"], row["head_lr"]) for row in log]
+
+
+@pytest.mark.parametrize("step", range(1, 10))
+def test_sigterm_in_any_step_changes_no_bit(rows, tmp_path, step):
+    """Weights, losses and learning rates; nine steps, three an epoch."""
+    whole = training_of(rows)
+    expected = weights_after(whole, tmp_path / "uninterrupted")
+    first = stopped(rows, tmp_path / "state", step)
+    assert (first.epoch, first.so_far.steps) == divmod(step, 3)
+    second = training_of(rows)
+    torch.manual_seed(999)
+    assert losses(second.run(tmp_path / "state", "ours")) == losses(whole.log)
+    assert_identical(dict(second.model.state_dict()), expected)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"optimizer": "sgd", "batch_norm": "trained"},
+        {"frozen": ("first",), "workers": 1},
+        {"number": signal.SIGINT},
+    ],
+    ids=str,
+)
+def test_any_training_that_was_told_to_end_goes_on_as_it_was(rows, tmp_path, changes):
+    settings = {key: value for key, value in changes.items() if key != "number"}
+    expected = weights_after(training_of(rows, **settings), tmp_path / "uninterrupted")
+    stopped(rows, tmp_path / "state", 5, **changes)
+    assert_identical(weights_after(training_of(rows, **settings), tmp_path / "state"), expected)
+
+
+def test_a_training_may_be_told_to_end_again_and_again(rows, tmp_path):
+    """Each time after one step more: nine times at most, the last one after the last step."""
+    expected = weights_after(training_of(rows), tmp_path / "uninterrupted")
+    for done in range(9):
+        assert divmod(done + 1, 3) == (
+            (last := stopped(rows, tmp_path / "state", 1)).epoch,
+            last.so_far.steps,
+        )
+    assert_identical(weights_after(training_of(rows), tmp_path / "state"), expected)
+
+
+def test_a_resumed_training_says_where(rows, tmp_path, capsys):
+    stopped(rows, tmp_path / "state", 5)
+    assert "saved after epoch 1, step 2 of 3" in capsys.readouterr().err.splitlines()
+    weights_after(training_of(rows), tmp_path / "state")
+    assert "resumed after epoch 1, step 2 of 3" in capsys.readouterr().err.splitlines()
+
+
+def test_a_state_without_steps_of_an_epoch_is_read(rows, tmp_path):
+    """As it was written before there were any."""
+    expected = weights_after(training_of(rows), tmp_path / "uninterrupted")
+    stopped(rows, tmp_path / "state", 6)  # the epoch's last step
+    state = torch.load(tmp_path / "state", weights_only=True)
+    assert state["epoch"] == 2 and state.pop("so_far")["steps"] == 0
+    torch.save(state, tmp_path / "state")
+    assert_identical(weights_after(training_of(rows), tmp_path / "state"), expected)
+
+
+def test_a_loss_that_is_not_finite_is_not_saved(rows, tmp_path):
+    """A GPU's loss is looked at now and then alone; before it is saved it is."""
+    training = training_of(rows)
+    training.so_far.add(torch.tensor(float("nan")))
+    with pytest.raises(TagsegError, match="loss is nan"):
+        training._stop_epoch()
+
+
+# ------------------------------------------------------------------------------------ the machine's failures
+
+
+class DeadlySet(TrainingSet):
+    """A training set of which loading one photograph does something else first, in one epoch."""
+
+    def __getitem__(self, key):
+        if key == (1, 3):
+            self.deed()
+        return super().__getitem__(key)
+
+
+def deadly(rows, deed, workers=1, **changes):
+    training = training_of(rows, workers=workers, **changes)
+    training.data.__class__ = DeadlySet
+    training.data.deed = deed
+    return training
+
+
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_killed_loading_process_is_told_and_costs_no_step(rows, tmp_path):
+    expected = weights_after(training_of(rows, workers=1), tmp_path / "uninterrupted")
+    training = deadly(rows, die)
+    torch.manual_seed(1)
+    with pytest.raises(
+        TagsegError, match="process that loads photographs was killed.*state is saved: run again"
+    ):
+        training.run(tmp_path / "state", "ours")
+    saved = torch.load(tmp_path / "state", weights_only=True)
+    assert (saved["epoch"], saved["so_far"]["steps"]) == (training.epoch, training.so_far.steps)
+    assert saved["epoch"] == 1
+    assert_identical(weights_after(training_of(rows, workers=1), tmp_path / "state"), expected)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("DataLoader worker (pid(s) 7) exited unexpectedly"),
+        ConnectionResetError(errno.ECONNRESET, "Connection reset by peer"),
+        FileNotFoundError(errno.ENOENT, "No such file or directory"),
+        EOFError(),
+    ],
+    ids=repr,
+)
+def test_a_batch_that_cannot_be_had_from_a_dead_process_is_told_alike(error):
+    """Which of them torch raises depends on when the process died."""
+
+    def batches():
+        yield 1
+        raise error
+
+    several, alone = _told(batches(), 2), _told(batches(), 0)
+    assert next(several) == next(alone) == 1
+    with pytest.raises(LoaderKilled):
+        next(several)
+    with pytest.raises(type(error)):
+        next(alone)
+
+
+def test_a_signal_to_all_processes_ends_in_good_order(rows, tmp_path):
+    """The loading ones die of it; the training saves its state and says that it was told to end."""
+    expected = weights_after(training_of(rows, workers=1), tmp_path / "uninterrupted")
+    parent = os.getpid()
+
+    def both():
+        os.kill(parent, signal.SIGTERM)
+        die()
+
+    training = deadly(rows, both)
+    torch.manual_seed(1)
+    with pytest.raises(SystemExit) as end:
+        training.run(tmp_path / "state", "ours")
+    assert end.value.code == 143
+    assert_identical(weights_after(training_of(rows, workers=1), tmp_path / "state"), expected)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.parametrize("kind", [TagsegError, UnreadableImage])
+def test_what_a_loading_process_says_is_one_line(rows, tmp_path, workers, kind):
+    def refuse():
+        raise kind("a.jpg: not a readable image; replace or remove it")
+
+    with pytest.raises(TagsegError) as error:
+        deadly(rows, refuse, workers).run(tmp_path / "state", "ours")
+    assert str(error.value) == "a.jpg: not a readable image; replace or remove it"
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_mount_that_is_lost_under_a_loading_process_is_told(rows, tmp_path, workers):
+    def lose():
+        raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+
+    with pytest.raises(OSError) as error:
+        deadly(rows, lose, workers).run(tmp_path / "state", "ours")
+    assert machine_failure(error.value).startswith("Stale file handle; its disk or network mount")
+
+
+def test_a_folder_of_photographs_swapped_while_it_is_read_is_told_and_resumed(tmp_path):
+    folder = tmp_path / "photographs"
+    rows = photograph_rows(folder, 5)
+    expected = weights_after(training_of(rows), tmp_path / "uninterrupted")
+    training = deadly(rows, lambda: folder.rename(tmp_path / "gone"), workers=0)
+    torch.manual_seed(1)
+    with pytest.raises(TagsegError, match=rf"{folder}.*no such image"):
+        training.run(tmp_path / "state", "ours")
+    (tmp_path / "gone").rename(folder)
+    assert_identical(weights_after(training_of(rows), tmp_path / "state"), expected)
+
+
+def test_a_disk_that_is_full_keeps_the_state_before(rows, tmp_path):
+    """The state is of a model that does not fit twice."""
+    with small_disk(tmp_path) as disk:
+        training = training_of(rows)
+        training.model.register_buffer("large", torch.zeros(150_000))
+        save = training._save
+
+        def save_with_less_room(*arguments):
+            if training.epoch == 2:
+                (disk / "other").write_bytes(bytes(200_000))
+            save(*arguments)
+
+        training._save = save_with_less_room
+        torch.manual_seed(1)
+        with pytest.raises(OSError, match="No space left") as error:
+            training.run(disk / "state", "ours")
+        assert machine_failure(error.value).startswith(f"{disk / 'state'}: No space left on device; free")
+        assert sorted(path.name for path in disk.iterdir()) == ["other", "state"]
+        assert torch.load(disk / "state", weights_only=True)["epoch"] == 1
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.EACCES, errno.ESTALE])
+def test_a_state_that_cannot_be_read_now_is_not_given_up(rows, tmp_path, monkeypatch, number):
+    stopped(rows, tmp_path / "state", 4)
+
+    def fail(*_, **__):
+        raise OSError(number, os.strerror(number), str(tmp_path / "state"))
+
+    monkeypatch.setattr(torch, "load", fail)
+    with pytest.raises(OSError) as error:
+        training_of(rows).run(tmp_path / "state", "ours")
+    assert error.value.errno == number and (tmp_path / "state").exists()
 
 
 # ------------------------------------------------------------------------------------ order of data

@@ -23,41 +23,61 @@ class Checkout:
     target_rules = frozenset({*targets, "segment", "submission"})
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
+        self.folder, self.python = folder, sys.executable
         self.results = folder / "results" / "mini"
         self.finished: subprocess.CompletedProcess | None = None
         self.first_plan: Counter[str] = Counter()
         self.sources = copy_sources(folder)
 
-    def snakemake(self, *arguments, config=None, base=(MINI,), cores: int = 2) -> subprocess.CompletedProcess:
-        """Run Snakemake; `config`, nested, is laid over the overlays `base`. One thread a job, two jobs."""
-        files = [*base, *([self._write(config)] if config else [])]
-        options = ["--cores", cores, "--max-threads", 1, "--resources", "gpu=2", "--configfile", *files]
-        return self.call("-m", "snakemake", *options, *arguments)
+    def snakemake(self, *arguments, **options) -> subprocess.CompletedProcess:
+        """Run Snakemake; `options` are those of `_command`."""
+        return self.call(*self._command(*arguments, **options))
+
+    def start(self, *arguments, said: Path, **options) -> subprocess.Popen:
+        """Start Snakemake in a process group of its own; what it says goes into the file `said`."""
+        command = [self.python, *self._command(*arguments, **options)]
+        with open(said, "w", encoding="utf-8") as stream:
+            output = {"stdout": stream, "stderr": subprocess.STDOUT}
+            return subprocess.Popen(command, **self._surroundings(), **output, start_new_session=True)
 
     def call(self, *arguments) -> subprocess.CompletedProcess:
-        """Run this Python, in the folder; its standard error goes into the standard output."""
-        command = [sys.executable, *map(str, arguments)]
-        # As where the environment was not activated: jobs have to find Python without it.
-        outside = [place for place in os.get_exec_path() if place != str(Path(sys.executable).parent)]
+        """Run the checkout's Python, in the folder; its standard error goes into the standard output."""
         return subprocess.run(
-            command,
-            cwd=self.folder,
-            env={**os.environ, "PATH": os.pathsep.join(outside), "OMP_NUM_THREADS": "1"},
+            [self.python, *map(str, arguments)],
+            **self._surroundings(),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             encoding="utf-8",
             timeout=1800,
         )
 
-    def planned(self, *targets, **options) -> Counter[str]:
+    def _command(self, *arguments, config=None, base=(MINI,), cores: int = 2, threads: int = 1) -> list[str]:
+        """Return Python's arguments; `config`, nested, is laid over the overlays `base`."""
+        files = [*base, *([self._write(config)] if config else [])]
+        options = ["--cores", cores, "--max-threads", threads, "--resources", "gpu=2", "--configfile", *files]
+        return ["-m", "snakemake", *map(str, (*options, *arguments))]
+
+    def _surroundings(self) -> dict:
+        """Return the folder, and an environment that was not activated: jobs have to find Python even so."""
+        outside = [place for place in os.get_exec_path() if place != str(Path(self.python).parent)]
+        environment = {**os.environ, "PATH": os.pathsep.join(outside), "OMP_NUM_THREADS": "1"}
+        return {"cwd": self.folder, "env": environment}
+
+    def planned(self, *targets, flags=(), **options) -> Counter[str]:
         """Return how many jobs of each rule would run, by Snakemake's own dry run."""
-        done = self.snakemake("-n", "--", *(targets or self.targets), **options)
+        done = self.snakemake("-n", *flags, "--", *(targets or self.targets), **options)
         assert done.returncode == 0, done.stdout
         table = re.search(r"^Job stats:\njob +count\n[- ]+\n(.*?)\ntotal ", done.stdout, re.M | re.S)
         assert table or "Nothing to be done" in done.stdout, done.stdout
         rows = [line.split() for line in table[1].splitlines()] if table else []
         return Counter({rule: int(count) for rule, count in rows if rule not in self.target_rules})
+
+    def seconds(self, rule: str) -> float:
+        """Return the mean duration of a rule's jobs, as its benchmarks have it; 1 where there are none."""
+        folder = self.results / "benchmarks"
+        places = [*folder.glob(f"{rule}.tsv"), *folder.glob(f"{rule}/**/*.tsv")]
+        took = [float(path.read_text().splitlines()[1].split("\t")[0]) for path in places]
+        return sum(took) / len(took) if took else 1.0
 
     def _write(self, config: dict) -> Path:
         path = self.folder.parent / f"{self.folder.name}.yaml"
@@ -65,11 +85,11 @@ class Checkout:
         return path
 
     @contextmanager
-    def edited(self, source: str):
-        """Add a comment to a source file for the time of a block."""
+    def edited(self, source: str, text: str = "\nedited = True\n"):
+        """Add a text to a source file for the time of a block."""
         path = self.folder / source
         before = path.read_bytes()
-        path.write_bytes(before + b"\n# edited\n")
+        path.write_bytes(before + text.encode())
         try:
             yield
         finally:
@@ -107,6 +127,12 @@ def root() -> Path:
 def checkout(tmp_path_factory) -> Checkout:
     """A copy in which nothing was run."""
     return Checkout(tmp_path_factory.mktemp("fresh") / "repository")
+
+
+@pytest.fixture(scope="session")
+def fresh_checkout(tmp_path_factory):
+    """How to make a copy in which nothing was run."""
+    return lambda name: Checkout(tmp_path_factory.mktemp(name) / "repository")
 
 
 @pytest.fixture(scope="session")

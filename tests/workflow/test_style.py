@@ -7,7 +7,7 @@ import sys
 import pytest
 
 DIRECTIVES = ("log", "benchmark", "message", "threads", "resources", "conda", "params", "shell")
-TARGET_RULES = {"all", "ablation", "upper_bound", "tables", "figures", "segment", "submission"}
+TARGET_RULES = {"all", "ablation", "upper_bound", "tables", "figures", "segment", "submission", "verify"}
 WITHOUT_CODE = {"fetch_archive", "unpack_archive"}  # an edited script is no reason to fetch 20 GB again
 HOME_FOLDER = re.compile(r"(?<![\w.~-])/(home|Users|root)/\w")
 TEXT_SUFFIXES = ("", ".py", ".smk", ".yaml", ".yml", ".toml", ".md", ".rst", ".txt", ".cff", ".sh", ".csv")

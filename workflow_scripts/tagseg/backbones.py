@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from tagseg.checkpoints import why_unread
 from tagseg.errors import TagsegError
 from tagseg.nodes import canonical_node
 from tagseg.torchvision_mend import import_torchvision
@@ -208,7 +209,7 @@ def read_state(path: str | Path) -> Mapping[str, Tensor]:
     except FileNotFoundError:
         raise TagsegError(f"{path}: no such weights file; give its path or use {PRETRAINED!r}") from None
     except Exception as error:  # torch.load raises whatever the bytes make its readers raise
-        raise TagsegError(f"{path}: not a file of weights ({_first_line(error)}); replace it") from None
+        raise TagsegError(f"{path}: not a file of weights ({why_unread(error)}); replace it") from None
     state = state.get("state_dict", state) if isinstance(state, dict) else state
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise TagsegError(f"{path}: not a state dict of tensors; save model.state_dict() alone")

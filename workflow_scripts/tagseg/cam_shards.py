@@ -1,4 +1,7 @@
-"""Shards of class activation maps in HDF5: one map a photograph and tag, float32 (h, w)."""
+"""Shards of class activation maps in HDF5: one map a photograph and tag, float32 (h, w).
+
+The attribute `origin` is the SHA-256 of the checkpoint by which they were computed.
+"""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -7,35 +10,51 @@ import h5py
 import numpy as np
 
 from tagseg.errors import TagsegError
-from tagseg.files import atomic_file
+from tagseg.hdf5 import CHECKED, DAMAGE, new_file, read_names, read_text, write_names, write_text
 
 CamMaps = dict[str, dict[int, np.ndarray]]
 """Maps by photograph id and class number (1-based)."""
 
 
-def write_cam(path: str | Path, maps: Iterable[tuple[str, int, np.ndarray]]) -> None:
-    """Write (photograph id, class number, map float32 (h, w)) triples, all of one map size, atomically."""
+def write_cam(path: str | Path, maps: Iterable[tuple[str, int, np.ndarray]], origin: str = "") -> None:
+    """Write (photograph id, class number, map float32 (h, w)) triples, all of one map size, atomically.
+
+    `origin` is the SHA-256 of the classifier's checkpoint.
+    """
     triples = list(maps)
-    with atomic_file(path) as aside, h5py.File(aside, "w") as file:
-        names = [name for name, _, _ in triples]
-        file.create_dataset("ids", data=names, dtype=h5py.string_dtype(), shape=(len(names),))
-        file.create_dataset("classes", data=np.array([number for _, number, _ in triples], np.int32))
+    with new_file(path) as (file, _):
+        write_text(file, "origin", origin)
+        write_names(file, "ids", [name for name, _, _ in triples])
+        numbers = np.array([number for _, number, _ in triples], np.int32)
         stack = np.stack([cam for _, _, cam in triples]) if triples else np.zeros((0, 1, 1))
-        file.create_dataset("maps", data=stack.astype(np.float32))
+        file.create_dataset("classes", data=numbers, **CHECKED)
+        file.create_dataset("maps", data=stack.astype(np.float32), **CHECKED)
 
 
 def read_cam(path: str | Path) -> CamMaps:
-    """Read a shard. Raises TagsegError where the file is not one."""
+    """Read a shard. Raises TagsegError where the file is not one, or damaged."""
     try:
         with h5py.File(path, "r", locking=False) as file:
-            names, numbers = file["ids"].asstr()[:], file["classes"][:]
+            names, numbers = read_names(file, "ids"), file["classes"][:]
             stack = file["maps"][:]
-    except (OSError, KeyError) as error:
+    except DAMAGE as error:
         raise TagsegError(f"{path}: not a shard of CAMs ({error}); delete it and run again") from None
+    if stack.ndim != 3 or not len(names) == len(numbers) == len(stack):
+        shapes = f"{len(names)} ids, {len(numbers)} classes, maps {stack.shape}"
+        raise TagsegError(f"{path}: not a shard of CAMs ({shapes}); delete it and run again")
     maps: CamMaps = {}
     for name, number, cam in zip(names, numbers, stack, strict=True):
         maps.setdefault(name, {})[int(number)] = cam
     return maps
+
+
+def cam_origin(path: str | Path) -> str:
+    """Return the SHA-256 of the checkpoint of a shard's CAMs. Raises TagsegError where it does not say."""
+    try:
+        with h5py.File(path, "r", locking=False) as file:
+            return read_text(file, "origin")
+    except DAMAGE as error:
+        raise TagsegError(f"{path}: not a shard of CAMs ({error}); delete it and run again") from None
 
 
 def share_of_maximum(cam: np.ndarray) -> np.ndarray:

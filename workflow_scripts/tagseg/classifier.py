@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tagseg.backbones import Backbone, build_backbone
-from tagseg.checkpoints import load_checkpoint
+from tagseg.checkpoints import fill, load_checkpoint
 from tagseg.errors import TagsegError
 
 
@@ -66,7 +66,7 @@ def load_classifier(path: str, classes: tuple[str, ...]) -> Classifier:
     if description.get("kind") != "classifier" or tuple(description["classes"]) != classes:
         raise TagsegError(f"{path}: not a classifier of these classes; delete it and train again")
     classifier = Classifier(ClassifierSettings(**description["settings"]), len(classes))
-    classifier.load_state_dict(state)
+    fill(classifier, state, path)
     return classifier.eval()
 
 

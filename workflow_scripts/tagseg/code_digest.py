@@ -4,11 +4,13 @@ A package's tables, the `*.csv` beside its `__init__.py`, are part of its source
 
 Snakemake's own triggers go by time stamps of scripts and do not see imported modules at all. A stage
 carries this digest among its params instead: a touched file re-runs nothing, a changed module re-runs
-exactly the stages that import it.
+exactly the stages that import it. Comments do not count.
 """
 
 import ast
 import hashlib
+import io
+import tokenize
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -21,8 +23,26 @@ def code_digest(script: str | Path) -> str:
     sha = hashlib.sha256()
     for source in sorted(sources(Path(script)), key=lambda path: path.as_posix()):
         sha.update(source.relative_to(Path(script).parent).as_posix().encode() + b"\0")
-        sha.update(hashlib.sha256(source.read_bytes()).digest())
+        sha.update(_content_digest(source))
     return sha.hexdigest()[:16]
+
+
+def _content_digest(source: Path) -> bytes:
+    """Return the SHA-256 of a file's bytes; of a Python file, of its bytes without comments."""
+    content = source.read_bytes()
+    return hashlib.sha256(_without_comments(content) if source.suffix == ".py" else content).digest()
+
+
+@cache
+def _without_comments(content: bytes) -> bytes:
+    """Return a Python source without its comments, and without the lines that hold nothing else."""
+    lines: list[str | None] = list(io.TextIOWrapper(io.BytesIO(content), encoding="utf-8"))
+    for token in tokenize.tokenize(io.BytesIO(content).readline):
+        if token.type == tokenize.COMMENT:
+            row, column = token.start
+            before = lines[row - 1][:column].rstrip()
+            lines[row - 1] = f"{before}\n" if before else None
+    return "".join(line for line in lines if line is not None).encode()
 
 
 def sources(script: Path) -> frozenset[Path]:

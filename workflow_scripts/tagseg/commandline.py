@@ -11,16 +11,31 @@ from typing import TextIO, TypeVar
 from tqdm import tqdm
 
 from tagseg.errors import TagsegError
+from tagseg.failures import machine_failure
+from tagseg.interrupts import Ended, signals_end
 
 Item = TypeVar("Item")
 
 
 def run(main: Callable[[], None]) -> None:
-    """Call `main`; a TagsegError becomes one line on stderr and exit status 1, without a traceback."""
+    """Call `main`; a TagsegError becomes one line on stderr and exit status 1, without a traceback.
+
+    So does what the machine does to a job (`tagseg.failures`). SIGTERM and SIGINT end it with status 143 and
+    130, after what it was writing was cleared away.
+    """
     try:
-        main()
+        with signals_end():
+            main()
     except TagsegError as error:
         sys.exit(f"error: {error}")
+    except Ended as end:
+        say(f"ended by {end.signal.name}; run again, and it goes on")
+        raise
+    except Exception as error:
+        line = machine_failure(error)
+        if line is None:
+            raise
+        sys.exit(f"error: {line}")
 
 
 def settings(text: str) -> dict:

@@ -11,6 +11,7 @@ import numpy as np
 from pydensecrf.densecrf import DenseCRF2D
 
 from tagseg.images import VOID, largest_map, resize_mask, shrink_photograph
+from tagseg.interrupts import begin_pool_process
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -95,17 +96,22 @@ def in_processes(
 ) -> Iterator[Result]:
     """Yield function(task) in the order of `tasks`: pydensecrf holds the GIL, so processes, not threads.
 
-    A few tasks are under way at once and no more, so that a long iterable never lies in memory whole.
+    A few tasks are under way at once and no more, so that a long iterable never lies in memory whole. Raises
+    BrokenProcessPool where one of the processes is killed, which `commandline.run` tells.
     """
     if processes <= 1:
         yield from map(function, tasks)
         return
     # Forked children start at once; they call neither CUDA nor torch, which a fork would break.
-    with ProcessPoolExecutor(processes, mp_context=get_context("fork")) as pool:
+    fork = get_context("fork")
+    with ProcessPoolExecutor(processes, mp_context=fork, initializer=begin_pool_process) as pool:
         under_way: deque[Future[Result]] = deque()
-        for task in tasks:
-            under_way.append(pool.submit(function, task))
-            if len(under_way) > 3 * processes:
+        try:
+            for task in tasks:
+                under_way.append(pool.submit(function, task))
+                if len(under_way) > 3 * processes:
+                    yield under_way.popleft().result()
+            while under_way:
                 yield under_way.popleft().result()
-        while under_way:
-            yield under_way.popleft().result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)  # a job that is told to end waits for none of them

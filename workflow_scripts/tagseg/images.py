@@ -3,6 +3,7 @@
 import io
 import struct
 import warnings
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,14 @@ from PIL import Image, ImageOps
 
 from tagseg.errors import TagsegError
 from tagseg.files import atomic_file
+
+
+class UnreadableImage(TagsegError):
+    """The bytes of an image are no good: cut off, damaged, of another format, or a bomb.
+
+    A file that is missing, or that the machine fails to read, is none: that says nothing of the image.
+    """
+
 
 VOID = 255
 """Label of pixels that are neither scored nor learnt from."""
@@ -31,12 +40,14 @@ _DAMAGE = (
     struct.error,
 )
 _FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP")  # JPEG's reader opens cameras' MPO files too
-_ORIENTATION_TAG = 0x0112
-_TURNED = (5, 6, 7, 8)  # EXIF orientations that swap width and height
 
 
 def _open(path: str | Path) -> Image.Image:
-    """Open an image lazily. Raises TagsegError where it is missing, not an image or too large."""
+    """Open an image lazily.
+
+    Raises TagsegError where the file is missing or cannot be read, UnreadableImage where it is no image or
+    too large a one.
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
@@ -44,40 +55,51 @@ def _open(path: str | Path) -> Image.Image:
     except FileNotFoundError:
         raise TagsegError(f"{path}: no such image; restore it or take it out of the data set") from None
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise TagsegError(f"{path}: not a readable image ({error}); replace or remove it") from None
+        raise _refusal(path, error, "not a readable image") from None
     if image.width * image.height > MAX_PIXELS:
-        raise TagsegError(
+        raise UnreadableImage(
             f"{path}: {image.width}x{image.height} exceeds {MAX_PIXELS:,} pixels; scale it down"
         )
     return image
 
 
-def photograph_size(path: str | Path) -> tuple[int, int]:
-    """Return (width, height) of a photograph as `read_photograph` gives it.
+def _refusal(path: str | Path, error: Exception, what: str) -> TagsegError:
+    """Return the error to raise for one of Pillow's readers: an OSError with a number is the machine's."""
+    if isinstance(error, OSError) and error.errno is not None:
+        remedy = "see to its rights and to the disk or the network it lies on"
+        return TagsegError(f"{path}: cannot be read ({error.strerror}); {remedy}")
+    return UnreadableImage(f"{path}: {what} ({error}); replace or remove it")
 
-    Reads the header only, save for a PNG without EXIF, which may come after the pixels. Raises
-    TagsegError (see `_open`), also where that part of the file is damaged.
-    """
-    with _open(path) as image:
-        try:
-            turned = image.getexif().get(_ORIENTATION_TAG) in _TURNED
-        except _DAMAGE as error:
-            raise TagsegError(f"{path}: damaged image ({error}); replace or remove it") from None
-        return (image.height, image.width) if turned else (image.width, image.height)
+
+def _check_png(path: str | Path, image: Image.Image) -> None:
+    """Raise ValueError where the checksum of a PNG's pixels is wrong: Pillow passes over it."""
+    if image.format != "PNG":
+        return
+    with open(path, "rb") as stream:
+        stream.seek(8)
+        while len(head := stream.read(8)) == 8:
+            length, kind = struct.unpack(">I4s", head)
+            if kind == b"IEND":
+                return
+            content, told = stream.read(length), stream.read(4)
+            if kind == b"IDAT" and len(told) == 4 and told != struct.pack(">I", zlib.crc32(kind + content)):
+                raise ValueError("wrong checksum of the pixels")
 
 
 def read_photograph(path: str | Path) -> np.ndarray:
     """Read any photograph as RGB, uint8, (height, width, 3), C-contiguous, writable.
 
     EXIF rotation is applied; grey-scale, palette, CMYK and 16-bit images are converted; transparent
-    pixels are laid over white. Raises TagsegError (see `_open`), also where the pixels are damaged.
+    pixels are laid over white. Raises TagsegError and UnreadableImage (see `_open`), the latter also where
+    the pixels are damaged.
     """
     with _open(path) as image:
         try:
+            _check_png(path, image)
             upright = ImageOps.exif_transpose(image)
             return np.array(_to_rgb(upright), dtype=np.uint8, order="C")
         except _DAMAGE as error:
-            raise TagsegError(f"{path}: damaged image ({error}); replace or remove it") from None
+            raise _refusal(path, error, "damaged image") from None
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
@@ -180,12 +202,14 @@ def read_mask(path: str | Path, classes: int | None = None) -> np.ndarray:
     with _open(path) as image:
         if image.mode not in ("P", "L", "1"):
             raise TagsegError(
-                f"{path}: mode {image.mode}, where a mask has one label a pixel (palette or grey PNG)"
+                f"{path}: mode {image.mode}, where a mask has one label a pixel; save it as a palette or "
+                "grey PNG"
             )
         try:
+            _check_png(path, image)
             mask = _labels(image)
         except _DAMAGE as error:
-            raise TagsegError(f"{path}: damaged mask ({error}); replace it") from None
+            raise _refusal(path, error, "damaged mask") from None
     if classes is not None:
         _check_labels(path, mask, classes)
     return mask

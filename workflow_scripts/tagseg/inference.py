@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tagseg.checkpoints import load_checkpoint
+from tagseg.checkpoints import fill, load_checkpoint
 from tagseg.crf import CrfSettings, in_processes, refine_probabilities
 from tagseg.deeplab import DeepLabLargeFov, SegmenterSettings
 from tagseg.devices import autocast
@@ -39,7 +39,7 @@ def load_segmenter(path: str, classes: tuple[str, ...]) -> DeepLabLargeFov:
     if description.get("kind") != "segmenter" or tuple(description["classes"]) != classes:
         raise TagsegError(f"{path}: not a segmenter of these classes; delete it and train again")
     model = DeepLabLargeFov(SegmenterSettings(**description["settings"]), len(classes))
-    model.load_state_dict(state)
+    fill(model, state, path)
     return model.eval().to(memory_format=torch.channels_last)
 
 

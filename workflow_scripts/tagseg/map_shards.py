@@ -4,7 +4,8 @@ From the classifier's backbone these are features, for the class patterns; from 
 for the dense CRF. A shard holds one dataset a view (an input size, mirrored or not), float16
 (photographs, C, h, w), a chunk a photograph, compressed with LZ4; `ids` names the photographs in order. Maps
 of mirrored views are mirrored back before they are written, so that the views of a photograph lie over each
-other.
+other. The attributes `node` and `origin` say where in the network, and by the digest of which checkpoint, the
+maps were computed.
 """
 
 import contextlib
@@ -17,7 +18,8 @@ import hdf5plugin
 import numpy as np
 
 from tagseg.errors import TagsegError
-from tagseg.files import atomic_file
+from tagseg.files import LastingStream
+from tagseg.hdf5 import CHECKED, DAMAGE, new_file, read_names, read_text, write_names, write_text
 
 FLOAT16_MAX = float(np.finfo(np.float16).max)
 
@@ -43,61 +45,63 @@ def views(sizes: Sequence[int], flip: bool) -> tuple[View, ...]:
 class MapWriter:
     """Writes feature maps of one shard, photograph by photograph. Made by `write_maps`."""
 
-    def __init__(self, file: h5py.File, ids: Sequence[str]) -> None:
-        self._file, self._ids = file, ids
-        file.create_dataset("ids", data=list(ids), dtype=h5py.string_dtype())
+    def __init__(self, file: h5py.File, ids: Sequence[str], stream: LastingStream) -> None:
+        self._file, self._ids, self._stream = file, ids, stream
+        write_names(file, "ids", ids)
 
     def write(self, view: View, start: int, maps: np.ndarray) -> None:
         """Write float maps (n, C, h, w) of the photographs from `start` on, rounded to float16.
 
-        Raises TagsegError where a value is not finite or too large for float16.
+        Raises TagsegError where a value is not finite or too large for float16, OSError
+        where the disk was full before.
         """
         if not np.abs(maps).max(initial=0) <= FLOAT16_MAX:  # also false for NaN
             raise TagsegError(
                 f"maps of {self._ids[start]} and on: not finite or beyond float16; check the weights"
             )
+        self._stream.check()  # a full disk is told now, not when all maps were computed
         self._dataset(view, maps.shape[1:])[start : start + len(maps)] = maps.astype(np.float16)
 
     def _dataset(self, view: View, shape: tuple[int, ...]) -> h5py.Dataset:
         if view.name not in self._file:
-            self._file.create_dataset(
-                view.name, (len(self._ids), *shape), np.float16, chunks=(1, *shape), **hdf5plugin.LZ4()
-            )
+            form = {"chunks": (1, *shape), **CHECKED, **hdf5plugin.LZ4()}
+            self._file.create_dataset(view.name, (len(self._ids), *shape), np.float16, **form)
         return self._file[view.name]
 
 
 @contextlib.contextmanager
-def write_maps(path: str | Path, ids: Sequence[str], node: str = "") -> Iterator[MapWriter]:
+def write_maps(path: str | Path, ids: Sequence[str], node: str = "", origin: str = "") -> Iterator[MapWriter]:
     """Yield a writer of the shard `path` for the photographs `ids`; the file appears when all is well.
 
-    `node` says of which node of the network the maps are.
+    `node` says of which node of the network the maps are, `origin` is the SHA-256 of its checkpoint.
     """
-    with atomic_file(path) as aside, h5py.File(aside, "w") as file:
-        file.attrs["node"] = node
-        yield MapWriter(file, ids)
+    with new_file(path) as (file, stream):
+        write_text(file, "node", node)
+        write_text(file, "origin", origin)
+        yield MapWriter(file, ids, stream)
 
 
 class MapShard:
-    """A shard, open for reading: its `node`, its `ids`, its `views`, and the maps of a photograph."""
+    """A shard, open for reading: `node`, `origin`, `ids`, `views`, and the maps of a photograph."""
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         try:
             self._file = h5py.File(self.path, "r", locking=False)
-            self.ids = tuple(self._file["ids"].asstr()[:])
-            self.node = str(self._file.attrs["node"])
-        except (OSError, KeyError, TypeError, AttributeError) as error:
+            self.ids = read_names(self._file, "ids")
+            self.node, self.origin = read_text(self._file, "node"), read_text(self._file, "origin")
+            shapes = {name: self._file[name].shape for name in sorted(self._file) if name != "ids"}
+        except DAMAGE as error:
             raise TagsegError(
                 f"{path}: not a shard of feature maps ({error}); delete it and run again"
             ) from None
-        self.views = tuple(sorted(name for name in self._file if name != "ids"))
-        self._check()
+        self.views = tuple(shapes)
+        self._check(shapes)
 
-    def _check(self) -> None:
-        if self.ids and not self.views:
+    def _check(self, shapes: dict[str, tuple[int, ...]]) -> None:
+        if self.ids and not shapes:
             raise TagsegError(f"{self.path}: no maps in the shard; delete it and run again")
-        for view in self.views:
-            shape = self._file[view].shape
+        for view, shape in shapes.items():
             if len(shape) != 4 or shape[0] != len(self.ids):
                 raise TagsegError(
                     f"{self.path}: view {view} has shape {shape} for {len(self.ids)} photographs; "
@@ -111,8 +115,10 @@ class MapShard:
         """
         try:
             return {view: self._file[view][position] for view in self.views}
-        except OSError as error:
-            raise TagsegError(f"{self.path}: damaged ({error}); delete it and run again") from None
+        except DAMAGE as error:
+            raise TagsegError(
+                f"{self.path}: damaged, its checksums do not fit ({error}); delete it and run again"
+            ) from None
 
     def __len__(self) -> int:
         return len(self.ids)

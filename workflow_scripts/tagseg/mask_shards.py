@@ -1,7 +1,8 @@
 """Shards of masks: a folder of palette PNGs and a manifest by which the next stage checks them.
 
 A shard appears with its manifest or not at all. Readers trust no listing of the folder: what counts is
-the manifest, and a file that it names and that vanished or changed is an error that says so.
+the manifest, and a file that it names and that vanished or changed is an error that says so. Its `origin` is
+the SHA-256 of what the masks were made with: of the summary of the patterns, or of a network's checkpoint.
 """
 
 import hashlib
@@ -14,6 +15,7 @@ import numpy as np
 from tagseg.errors import TagsegError
 from tagseg.files import atomic_folder, read_json, write_json
 from tagseg.images import encode_mask, read_mask
+from tagseg.origins import common_origin
 
 MANIFEST = "manifest.json"
 
@@ -44,9 +46,10 @@ def _remedy(path: Path) -> str:
     return f"delete the folder {shard} and run again"
 
 
-def write_mask_shard(folder: str | Path, masks: Iterable[tuple[str, np.ndarray]]) -> int:
+def write_mask_shard(folder: str | Path, masks: Iterable[tuple[str, np.ndarray]], origin: str = "") -> int:
     """Write (photograph id, labels uint8 (H, W)) pairs as a shard; return how many there were.
 
+    `origin` is the digest of the patterns or of the network that they were made with; of true masks, "".
     Raises TagsegError where an id leads out of the folder.
     """
     rows = []
@@ -57,7 +60,7 @@ def write_mask_shard(folder: str | Path, masks: Iterable[tuple[str, np.ndarray]]
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(content)
             rows.append(_manifest_row(name, mask, content))
-        write_json(aside / MANIFEST, {"masks": rows})
+        write_json(aside / MANIFEST, {"origin": origin, "masks": rows})
     return len(rows)
 
 
@@ -83,9 +86,10 @@ def _manifest_row(name: str, mask: np.ndarray, content: bytes) -> dict:
 def read_mask_shards(folders: Sequence[str | Path]) -> dict[str, MaskFile]:
     """Return the masks of several shards by photograph id.
 
-    Raises TagsegError where a manifest is missing or malformed, where an id leads out of its shard, or
-    where two shards hold one id.
+    Raises TagsegError where a manifest is missing or malformed, where an id leads out of its shard, where
+    two shards hold one id, or where they differ in their origin.
     """
+    common_origin({folder: mask_origin(folder) for folder in folders}, "network, or of other patterns,")
     masks: dict[str, MaskFile] = {}
     for folder in map(Path, folders):
         for file in _mask_files(folder):
@@ -93,6 +97,22 @@ def read_mask_shards(folders: Sequence[str | Path]) -> dict[str, MaskFile]:
                 raise TagsegError(f"{folder}: {file.id} is in {masks[file.id].path} too; delete one shard")
             masks[file.id] = file
     return masks
+
+
+def mask_origin(folder: str | Path) -> str:
+    """Return the digest of what a shard's masks were made with; "" where there is none.
+
+    Raises TagsegError where the manifest is missing or malformed.
+    """
+    manifest = read_json(Path(folder) / MANIFEST)
+    try:
+        return str(manifest.get("origin", ""))
+    except AttributeError:
+        raise _malformed(Path(folder)) from None
+
+
+def _malformed(folder: Path) -> TagsegError:
+    return TagsegError(f"{folder / MANIFEST}: not a manifest; delete {folder} and run again")
 
 
 def _mask_files(folder: Path) -> list[MaskFile]:
@@ -109,4 +129,4 @@ def _mask_files(folder: Path) -> list[MaskFile]:
             for row in manifest["masks"]
         ]
     except (KeyError, TypeError):
-        raise TagsegError(f"{folder / MANIFEST}: not a manifest; delete {folder} and run again") from None
+        raise _malformed(folder) from None

@@ -15,7 +15,7 @@ from scipy.linalg.blas import dsyrk
 from scipy.sparse.linalg import eigsh
 
 from tagseg.errors import TagsegError
-from tagseg.files import atomic_folder, read_json, write_json
+from tagseg.files import atomic_folder, digest, read_json, write_json
 from tagseg.map_shards import MapShard
 
 COMPONENTS = 50
@@ -165,18 +165,21 @@ def _start_vector(dimension: int) -> np.ndarray:
     return np.random.default_rng(0).standard_normal(dimension)
 
 
-def write_patterns(folder: str | Path, patterns: Mapping[str, ClassPattern], node: str) -> None:
+def write_patterns(
+    folder: str | Path, patterns: Mapping[str, ClassPattern], node: str, classifier: str = ""
+) -> None:
     """Write `{class}/eigenvector.npy`, `mean.npy`, `explained_variance.npy` and a summary, all or none.
 
-    `node` is the layer whose features the patterns belong to.
+    `node` is the layer whose features the patterns belong to, `classifier` the SHA-256 of its checkpoint.
+    The summary holds the arrays' digests: its own is one of everything.
     """
     with atomic_folder(folder) as aside:
         for tag, pattern in patterns.items():
             (aside / tag).mkdir()
             for name in _ARRAYS:
                 np.save(aside / tag / f"{name}.npy", getattr(pattern, name), allow_pickle=False)
-        classes = {tag: _summary(one) for tag, one in patterns.items()}
-        write_json(aside / SUMMARY, {"node": node, "classes": classes})
+        classes = {tag: _summary(one, aside / tag) for tag, one in patterns.items()}
+        write_json(aside / SUMMARY, {"node": node, "classifier": classifier, "classes": classes})
 
 
 SUMMARY = "patterns.json"
@@ -184,13 +187,17 @@ _ARRAYS = ("eigenvector", "mean", "explained_variance")
 _NUMBERS = ("positions", "cam_correlation", "deviation", "boundary", "floor", "mask_correlation")
 
 
-def _summary(pattern: ClassPattern) -> dict:
+def _summary(pattern: ClassPattern, folder: Path) -> dict:
     numbers = {name: getattr(pattern, name) for name in _NUMBERS}
-    return {**numbers, "explained_variance": float(pattern.explained_variance[0])}
+    digests = {name: digest(folder / f"{name}.npy") for name in _ARRAYS}
+    return {**numbers, "explained_variance": float(pattern.explained_variance[0]), "sha256": digests}
 
 
 def read_patterns(folder: str | Path) -> tuple[dict[str, ClassPattern], str]:
-    """Read what `write_patterns` wrote: patterns and node. Raises TagsegError: file missing or malformed."""
+    """Read what `write_patterns` wrote: patterns and node.
+
+    Raises TagsegError where a file is missing, malformed or altered.
+    """
     path = Path(folder) / SUMMARY
     content = read_json(path)
     try:
@@ -200,10 +207,35 @@ def read_patterns(folder: str | Path) -> tuple[dict[str, ClassPattern], str]:
         raise TagsegError(f"{path}: not a summary of patterns; delete {folder} and run again") from None
 
 
+def patterns_classifier(folder: str | Path) -> str:
+    """Return the SHA-256 of the classifier's checkpoint whose features gave the patterns.
+
+    Raises TagsegError where the summary is missing or malformed.
+    """
+    path = Path(folder) / SUMMARY
+    try:
+        return str(read_json(path)["classifier"])
+    except (KeyError, TypeError):
+        raise TagsegError(f"{path}: not a summary of patterns; delete {folder} and run again") from None
+
+
+def patterns_digest(folder: str | Path) -> str:
+    """Return the SHA-256 of the patterns in a folder: their summary's. Raises TagsegError without one."""
+    path = Path(folder) / SUMMARY
+    if not path.is_file():
+        raise TagsegError(f"{path}: no such file; run the stage that makes it again")
+    return digest(path)
+
+
 def _read_pattern(folder: Path, summary: Mapping) -> ClassPattern:
     arrays = {name: _load(folder / f"{name}.npy") for name in _ARRAYS}
     if not arrays["eigenvector"].shape == arrays["mean"].shape == (arrays["mean"].size,):
         raise TagsegError(f"{folder}: eigenvector and mean differ in size; delete it and run again")
+    for name in _ARRAYS:
+        if digest(folder / f"{name}.npy") != summary["sha256"][name]:
+            raise TagsegError(
+                f"{folder / name}.npy: altered since it was made; delete {folder.parent}, run again"
+            )
     return ClassPattern(**arrays, **{name: summary[name] for name in _NUMBERS})
 
 

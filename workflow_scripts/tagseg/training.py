@@ -8,7 +8,6 @@ import contextlib
 import hashlib
 import json
 import os
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,9 +21,10 @@ from tagseg.backbones import freeze_batch_norm
 from tagseg.commandline import progress, say
 from tagseg.devices import autocast
 from tagseg.distributed import gathered, is_main, processes, rank, summed
-from tagseg.epochs import EpochBatches, Stopwatch
+from tagseg.epochs import EpochBatches, EpochSoFar, LoaderKilled, Stopwatch, loaded
 from tagseg.errors import TagsegError
-from tagseg.files import atomic_file, digest
+from tagseg.files import LastingStream, atomic_file, digest
+from tagseg.interrupts import Note, signals_noted
 from tagseg.losses import Loss
 from tagseg.photographs import TrainingSet
 
@@ -86,7 +86,7 @@ class Training:
         self.schedule = torch.optim.lr_scheduler.LambdaLR(
             self.optimizer, lambda step: max(0.0, 1 - step / self.steps) ** settings.poly_power
         )
-        self.epoch, self.log = 0, []
+        self.epoch, self.so_far, self.log = 0, EpochSoFar(), []
         self._training_mode()  # the wrapper of several processes has to know what is frozen
         self._network = self._distributed() if processes() > 1 else self.model
         self._loader = DataLoader(
@@ -112,38 +112,81 @@ class Training:
     def run(self, state_file: Path, identity: str) -> list[dict]:
         """Train to the last epoch; return a log row an epoch. Resumes from `state_file` if it is ours.
 
-        The state is saved after every epoch; `resumable_state` removes it. Raises TagsegError where the
-        loss is not finite.
+        The state is saved after every epoch; `resumable_state` removes it. Of one process it is also saved
+        after the step in which SIGTERM or SIGINT came, and Ended is raised. Raises TagsegError where the loss
+        is not finite, LoaderKilled where a process that loads photographs was killed.
         """
         self._resume(state_file, identity)
-        if len(set(gathered(self.epoch))) > 1:
+        if len(set(gathered((self.epoch, self.so_far.steps)))) > 1:
             raise TagsegError(f"{state_file}: not the same to all processes; run again when all can read it")
-        while self.epoch < self.settings.epochs:
-            self.log.append(self._train_epoch())
-            self.epoch += 1
-            self._save(state_file, identity)
-            say("epoch {epoch}: loss {loss:.4f}, {seconds:.1f} s".format(**self.log[-1]))
+        # Several processes would have to agree on a step: there the signal ends each at once.
+        with signals_noted() if processes() == 1 else contextlib.nullcontext(Note()) as note:
+            while self.epoch < self.settings.epochs and not note:
+                self._advance(note, state_file, identity)
         return self.log
 
-    def _train_epoch(self) -> dict:
+    def _advance(self, note: Note, state_file: Path, identity: str) -> None:
+        """Train to the end of the epoch, or until a signal is noted, and save the state."""
+        killed = None
+        try:
+            self._train_epoch(note)
+        except LoaderKilled as error:
+            killed = error
+        if killed and processes() > 1:  # the others are not here to save with
+            raise killed
+        ended = self.so_far.steps == len(self.batches)
+        news = self._end_epoch() if ended else self._stop_epoch()
+        self._save(state_file, identity)
+        say(news)
+        if killed and not note:  # a signal that was for all processes has killed the loading ones too
+            raise killed
+
+    def _train_epoch(self, note: Note) -> None:
+        """Take the steps that are left of the epoch, or those until a signal is noted."""
         self._training_mode()
-        self.batches.epoch = self.epoch
-        started, waiting = time.perf_counter(), Stopwatch()
-        total = torch.zeros((), dtype=torch.float64)
-        loader = progress(waiting.of(self._loader), f"epoch {self.epoch + 1}", len(self.batches))
-        for step, (images, targets) in enumerate(loader):
-            share = (tensor.to(self.where, non_blocking=True) for tensor in (images, targets))
-            loss = self._step(*share, counts=self.batches.has_share(step))
-            total = total.to(self.where) + loss * self.batches.size_of(step)
-        total = summed(total)
+        self.batches.epoch, self.batches.first = self.epoch, self.so_far.steps
+        waiting = Stopwatch()
+        left = len(self.batches) - self.so_far.steps
+        with self.so_far.timed(waiting):
+            for images, targets in progress(waiting.of(self._loaded()), f"epoch {self.epoch + 1}", left):
+                share = (tensor.to(self.where, non_blocking=True) for tensor in (images, targets))
+                step = self.so_far.steps
+                loss = self._step(*share, counts=self.batches.has_share(step))
+                self.so_far.add(loss * self.batches.size_of(step))
+                if note:
+                    break
+
+    def _loaded(self) -> Iterator:
+        """Return the batches that are left of the epoch.
+
+        A loader draws a number when it begins: in every epoch, or in the first one if its processes persist.
+        Resumed, it draws once more than it had without the interruption.
+        """
+        random = _random_state(self.where)
+        batches = loaded(self._loader)
+        if self.so_far.steps or (self._loader.persistent_workers and self.epoch):
+            _set_random_state(random, self.where)
+        return batches
+
+    def _stop_epoch(self) -> str:
+        """Check the epoch so far; return a line that tells how far it is."""
+        self._check(self.so_far.loss)
+        return f"saved after epoch {self.epoch}, step {self.so_far.steps} of {len(self.batches)}"
+
+    def _end_epoch(self) -> str:
+        """Write the log row of the epoch and go on to the next one; return a line that tells its loss."""
+        total = summed(self.so_far.loss)
         self._check(total)
-        return {
+        row = {
             "epoch": self.epoch + 1,
             "loss": total.item() / len(self.data),
             "head_lr": self.schedule.get_last_lr()[-1],
-            "seconds": time.perf_counter() - started,
-            "seconds_waiting_for_photographs": waiting.seconds,
+            "seconds": self.so_far.seconds,
+            "seconds_waiting_for_photographs": self.so_far.seconds_waiting,
         }
+        self.log.append(row)
+        self.epoch, self.so_far = self.epoch + 1, EpochSoFar()
+        return "epoch {epoch}: loss {loss:.4f}, {seconds:.1f} s".format(**row)
 
     def _check(self, loss: Tensor) -> None:
         """Raise TagsegError where the loss is not finite."""
@@ -193,21 +236,27 @@ class Training:
         state = {
             "identity": identity,
             "epoch": self.epoch,
+            "so_far": vars(self.so_far),
             "log": self.log,
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict(),
             "random": random,
         }
-        with atomic_file(state_file) as aside:
-            torch.save(state, aside)
+        with atomic_file(state_file) as aside, LastingStream(aside) as stream:
+            torch.save(state, stream)
 
     def _resume(self, state_file: Path, identity: str) -> None:
-        """Take over the state of an interrupted run of the same identity, if there is one."""
+        """Take over the state of an interrupted run of the same identity, if there is one.
+
+        Raises OSError where the machine cannot read it now: to begin anew would cost all epochs.
+        """
         try:
             state = torch.load(state_file, map_location=self.where, weights_only=True)
         except FileNotFoundError:
             return
+        except OSError:
+            raise
         except Exception as error:  # a damaged state costs the epochs, not the run
             say(f"{state_file}: unreadable ({error}); training starts anew")
             return
@@ -219,7 +268,11 @@ class Training:
         if rank() < len(state["random"]):  # with more processes than before, the new ones go on as they began
             _set_random_state(state["random"][rank()], self.where)
         self.epoch, self.log = state["epoch"], state["log"]
-        say(f"resumed after epoch {self.epoch}")
+        self.so_far = EpochSoFar(**state.get("so_far", {}))
+        if not is_main():  # the sum of a process that was alone is taken over once
+            self.so_far.loss = torch.zeros_like(self.so_far.loss)
+        step = f", step {self.so_far.steps} of {len(self.batches)}" if self.so_far.steps else ""
+        say(f"resumed after epoch {self.epoch}{step}")
 
 
 def _random_state(where: torch.device) -> dict[str, Tensor]:

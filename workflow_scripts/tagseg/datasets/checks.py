@@ -1,30 +1,41 @@
 """The check of a whole data set: every photograph and every true mask is read, and all problems are kept."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from tagseg.commandline import progress
-from tagseg.crf import in_processes
 from tagseg.datasets.common import collected
+from tagseg.datasets.pools import in_processes
 from tagseg.datasets.problems import DatasetProblems, Problem
-from tagseg.datasets.readers import collect_true_masks, read_photographs, train_problems, without_untagged
+from tagseg.datasets.readers import (
+    collect_true_masks,
+    new_reading,
+    read_photographs,
+    train_problems,
+    without_untagged,
+)
 from tagseg.errors import TagsegError
-from tagseg.images import read_mask, read_photograph
+from tagseg.images import read_mask
 from tagseg.index import Index, Photograph
 from tagseg.true_masks import read_true_masks, write_true_masks
 
 Result = TypeVar("Result")
-Task = TypeVar("Task")
 
 
 class Findings(NamedTuple):
-    """What was found: the index, None where it cannot be built, the ids with a true mask, the problems."""
+    """What was found: the index, None where it cannot be built, the ids with a true mask, the problems.
+
+    Of the `read` photographs, `unreadable` ones are not in the index, but among the problems.
+    """
 
     index: Index | None
     masked: frozenset[str]
     problems: tuple[Problem, ...]
+    read: int
+    unreadable: int
 
 
 def check_data_set(settings: Mapping, folder: Path, processes: int) -> Findings:
@@ -34,18 +45,30 @@ def check_data_set(settings: Mapping, folder: Path, processes: int) -> Findings:
     read. Masks that are no PNGs are made below `folder`, one folder a split.
     """
     problems: list[Problem] = []
-    index = _attempt(partial(read_photographs, settings["photographs"]), problems)
+    # However many are unreadable: what else is wrong is told as well.
+    reading = replace(new_reading(settings["photographs"], processes), unreadable_share=1.0)
+    index = _attempt(partial(read_photographs, settings["photographs"], reading), problems)
+    problems += [one.problem for one in reading.left_out]
+    counts = (reading.count, len(reading.left_out))
     if index is None:
-        return Findings(None, frozenset(), tuple(sorted(problems)))
+        return Findings(None, frozenset(), tuple(sorted(problems)), *counts)
     problems += train_problems(index)
-    problems += _of_all(_photograph_problems, index.photographs, "photographs read", processes)
+    masks = _all_masks(settings, index, folder, processes, problems)
+    return Findings(index, frozenset(masks), tuple(sorted(set(problems))), *counts)
+
+
+def _all_masks(
+    settings: Mapping, index: Index, folder: Path, processes: int, problems: list[Problem]
+) -> dict[str, Path]:
+    """Return the true masks of all splits that are asked for; what is wrong with them goes to `problems`."""
     masks: dict[str, Path] = {}
     for split in settings["splits"]:
         collect = partial(_collect, settings["true_masks"], without_untagged(index), split, folder, processes)
         masks |= _attempt(collect, problems) or {}
     tasks = [(row, masks[row.id], len(index.classes)) for row in index.photographs if row.id in masks]
-    problems += _of_all(_mask_problems, tasks, "true masks read", processes)
-    return Findings(index, frozenset(masks), tuple(sorted(set(problems))))
+    for found in progress(in_processes(_mask_problems, tasks, processes), "true masks read", len(tasks)):
+        problems += found
+    return masks
 
 
 def _attempt(read: Callable[[], Result], problems: list[Problem]) -> Result | None:
@@ -66,33 +89,12 @@ def _collect(settings: Mapping, index: Index, split: str, folder: Path, processe
     return read_true_masks(folder / split)
 
 
-def _of_all(
-    function: Callable[[Task], list[Problem]], tasks: Sequence[Task], what: str, processes: int
-) -> Iterable[Problem]:
-    """Yield the problems that `function` finds in each of the tasks."""
-    for problems in progress(in_processes(function, tasks, processes), what, len(tasks)):
-        yield from problems
-
-
-def _photograph_problems(row: Photograph) -> list[Problem]:
-    problems: list[Problem] = []
-    with collected(problems, row.path):
-        _check_size(read_photograph(row.path), row, "the photograph")
-    return problems
-
-
 def _mask_problems(task: tuple[Photograph, Path, int]) -> list[Problem]:
     row, path, classes = task
     problems: list[Problem] = []
     with collected(problems, path):
-        _check_size(read_mask(path, classes), row, "the mask")
+        height, width = read_mask(path, classes).shape
+        if (width, height) != (row.width, row.height):
+            said = f"{row.width}x{row.height}"
+            raise TagsegError(f"{width}x{height} pixels, where the photograph has {said}; replace the mask")
     return problems
-
-
-def _check_size(pixels, row: Photograph, what: str) -> None:
-    """Raise TagsegError where an array (H, W, ...) has not the size that the index has."""
-    height, width = pixels.shape[:2]
-    if (width, height) != (row.width, row.height):
-        raise TagsegError(
-            f"{width}x{height} pixels, where the data set says {row.width}x{row.height}; replace {what}"
-        )

@@ -5,7 +5,7 @@ T.-Y. Lin et al., "Microsoft COCO: Common Objects in Context", ECCV 2014.
     ROOT/annotations/instances_train2017.json, instances_val2017.json
     ROOT/train2017/*.jpg, ROOT/val2017/*.jpg
 
-Sizes are taken from the annotations: 123,287 photographs are not opened for an index.
+Sizes are taken from the annotations; a photograph that has another one counts as one that cannot be read.
 """
 
 import os
@@ -24,6 +24,7 @@ from tagseg.datasets.coco_annotations import (
 )
 from tagseg.datasets.coco_masks import coco_true_masks
 from tagseg.datasets.problems import DatasetProblems, Problem
+from tagseg.datasets.reading import Reading
 from tagseg.errors import TagsegError
 from tagseg.images import MAX_PIXELS, PHOTOGRAPH_SUFFIXES
 from tagseg.index import BACKGROUND, MAX_CLASSES, Index, Photograph, check_class_names
@@ -36,13 +37,16 @@ PUBLISHED = {"train": 118_287, "val": 5_000}
 PUBLISHED_CLASSES = 80
 
 
-def index_coco(root: Path, *, crowd: bool = True, counts_known: bool = False) -> Index:
+def index_coco(
+    root: Path, *, crowd: bool = True, counts_known: bool = False, reading: Reading | None = None
+) -> Index:
     """Index the photographs of COCO's train and val below `root`.
 
     The tags are the categories of a photograph's instances, those of crowd regions only if `crowd`; the
     classes are all categories in ascending order of their ids, which have gaps. With `counts_known` the
-    numbers of photographs and classes have to be those of COCO 2017. Raises TagsegError where the layout
-    or an annotation file cannot be read, DatasetProblems with all else that is wrong.
+    numbers of photographs and classes have to be those of COCO 2017. Once all that is in order, every
+    photograph is read as `reading` says; without it, none. Raises TagsegError where the layout or an
+    annotation file cannot be read, DatasetProblems with all else that is wrong.
     """
     root = Path(root)
     _check_layout(root)
@@ -52,10 +56,17 @@ def index_coco(root: Path, *, crowd: bool = True, counts_known: bool = False) ->
         problems += half.problems(root, names)
     problems += _shared(*halves)
     problems += _count_problems(halves, names) if counts_known else []
+    _raise_any(root, problems)
+    rows = [row for half in halves for row in half.photographs(root, names)]
+    if reading:
+        rows = reading.readable(rows, problems)
+        _raise_any(root, problems)
+    return Index((BACKGROUND, *names.values()), tuple(sorted(rows, key=lambda row: row.id)))
+
+
+def _raise_any(root: Path, problems: list[Problem]) -> None:
     if problems:
         raise DatasetProblems(root, problems)
-    rows = [row for half in halves for row in half.photographs(root, names)]
-    return Index((BACKGROUND, *names.values()), tuple(sorted(rows, key=lambda row: row.id)))
 
 
 def _check_layout(root: Path) -> None:
@@ -217,7 +228,7 @@ def _file_problems(root: Path, folder: str, images: Mapping[int, _Image]) -> Ite
         where = f"{folder}/{image.file_name}"
         if entry is not None and entry.is_symlink() and (real := leads_out(root, Path(entry.path))):
             yield Problem(where, 0, f"a link to {real}, outside the data set; copy the file into it")
-        elif entry is None or not entry.is_file():
+        elif entry is None or not os.path.isfile(entry.path):
             yield Problem(where, 0, "no such file; restore it or take it out of the annotations")
 
 

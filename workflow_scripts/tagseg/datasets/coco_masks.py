@@ -5,9 +5,7 @@ coordinates, and a malformed one makes it write out of bounds or ask for all mem
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -23,6 +21,7 @@ from tagseg.datasets.coco_annotations import (
     is_whole,
     shown,
 )
+from tagseg.datasets.pools import in_processes
 from tagseg.datasets.problems import DatasetProblems
 from tagseg.images import VOID, encode_mask
 from tagseg.index import Index, Photograph
@@ -248,11 +247,5 @@ def _write_mask(task: tuple[Path, Photograph, Sequence[Instance]]) -> None:
 
 def _write_masks(tasks: Sequence[tuple], processes: int) -> None:
     """Write all masks: pycocotools holds the GIL, so in processes, not threads."""
-    if processes <= 1:
-        for task in progress(tasks, "true masks made"):
-            _write_mask(task)
-        return
-    # Forked children start at once; nothing here calls torch, which a fork would break.
-    with ProcessPoolExecutor(processes, mp_context=get_context("fork")) as pool:
-        for _ in progress(pool.map(_write_mask, tasks, chunksize=32), "true masks made", len(tasks)):
-            pass
+    for _ in progress(in_processes(_write_mask, tasks, processes), "true masks made", len(tasks)):
+        pass

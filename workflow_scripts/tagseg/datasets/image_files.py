@@ -9,7 +9,7 @@ from typing import NamedTuple
 from tagseg.datasets.common import MASK_FOLDER
 from tagseg.datasets.problems import Problem
 from tagseg.errors import TagsegError
-from tagseg.images import PHOTOGRAPH_SUFFIXES, read_photograph
+from tagseg.images import PHOTOGRAPH_SUFFIXES
 
 
 class Found(NamedTuple):
@@ -81,23 +81,7 @@ def choose_ids(images: Sequence[PurePosixPath]) -> dict[PurePosixPath, str]:
     return {image: str(image) if counts[name] > 1 or name in whole else name for image, name in short.items()}
 
 
-def read_size(root: Path, image: PurePosixPath) -> tuple[int, int]:
-    """Return (width, height) of a photograph, after EXIF rotation; all of its pixels are read.
-
-    Raises TagsegError, beginning with the relative path, where that fails or is unsafe.
-    """
-    text = _unfit(root, image)
-    if text:
-        raise TagsegError(f"{shown(image)}: {text}")
-    path = root / image
-    try:
-        height, width = read_photograph(path).shape[:2]
-    except TagsegError as error:
-        raise TagsegError(f"{shown(image)}: {str(error).removeprefix(f'{path}: ')}") from None
-    return width, height
-
-
-def _unfit(root: Path, image: PurePosixPath) -> str:
+def unfit(root: Path, image: PurePosixPath) -> str:
     """Return why a file should not even be opened as a photograph, or "" for nothing."""
     if image.parts[0] == MASK_FOLDER:
         return f"the folder {MASK_FOLDER} holds masks; remove the row"

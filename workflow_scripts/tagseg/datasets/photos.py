@@ -12,7 +12,7 @@ Its column `split` and the cells of it are optional. All problems of a folder ar
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from tagseg.datasets.class_folders import read_class_folders
@@ -23,9 +23,10 @@ from tagseg.datasets.common import (
     in_class_order,
     read_class_list,
 )
-from tagseg.datasets.image_files import check_folder, choose_ids, find_images, leads_out, read_size, shown
+from tagseg.datasets.image_files import check_folder, choose_ids, find_images, leads_out, shown, unfit
 from tagseg.datasets.labels_table import Row, check_tags, read_rows
 from tagseg.datasets.problems import DatasetProblems, Problem
+from tagseg.datasets.reading import UNKNOWN, Reading
 from tagseg.datasets.splits import choose_splits
 from tagseg.datasets.table_formats import TABLE_REMEDY
 from tagseg.errors import TagsegError
@@ -38,9 +39,6 @@ FOLDERS = "folders"
 
 _LIST_REMEDY = f"add it to {CLASS_LIST} or mend the row"
 
-Progress = Callable[[Sequence, str], Iterable]
-"""Yields the items, given them and what they are, and shows how far it is (commandline.progress)."""
-
 
 def index_photos(
     root: Path,
@@ -48,7 +46,7 @@ def index_photos(
     random_seed: int,
     val_share: float,
     labels: str | None = None,
-    progress: Progress | None = None,
+    reading: Reading | None = None,
 ) -> Index:
     """Index a folder of photographs by its table of labels or by its folders.
 
@@ -56,7 +54,8 @@ def index_photos(
     a class (see `read_class_folders`), or None for what is there: one of TABLES, else folders. The
     classes are those of classes.txt, else the sorted names of the labels. Photographs without a split
     are dealt to train and val, about `val_share` (0 <= share < 1) of each class to val. Every
-    photograph is read once, so that damage shows now and not after hours of training. Raises
+    photograph is read once, as `reading` says, so that damage shows now and not after hours of training;
+    one that it leaves out has its part in the class list and in the splits nevertheless. Raises
     DatasetProblems with all problems of all photographs, each with its line number or file and the
     remedy; TagsegError where there is nothing to go by.
     """
@@ -67,7 +66,7 @@ def index_photos(
     rows, problems = _read_labels(root, labels)
     names, unfit = _class_names(root, rows, bool(problems))
     splits = choose_splits(rows, random_seed, val_share)
-    photographs, unreadable = _photographs(root, rows, names, splits, progress)
+    photographs, unreadable = _photographs(root, rows, names, splits, reading or Reading())
     _raise_any(root, [*problems, *unfit, *unreadable])
     return Index((BACKGROUND, *names), photographs)
 
@@ -139,25 +138,20 @@ def _raise_any(root: Path, problems: Sequence[Problem]) -> None:
 
 
 def _photographs(
-    root: Path, rows: Sequence[Row], names: Sequence[str], splits: Sequence[str], progress: Progress | None
+    root: Path, rows: Sequence[Row], names: Sequence[str], splits: Sequence[str], reading: Reading
 ) -> tuple[tuple[Photograph, ...], list[Problem]]:
     """Return the photographs of the rows, sorted by id, and the problems of their files."""
     ids = choose_ids([row.image for row in rows])
-    pairs = list(zip(rows, splits, strict=True))
-    photographs, problems = [], []
-    for row, split in progress(pairs, "photographs") if progress else pairs:
-        try:
-            size = read_size(root, row.image)
-        except TagsegError as error:
-            problems.append(row.problem(str(error)))
-            continue
-        path, tags = str(root / row.image), in_class_order(row.tags, names)
-        photographs.append(Photograph(ids[row.image], path, *size, split, tags))
-    return _sorted(photographs), problems
-
-
-def _sorted(photographs: Sequence[Photograph]) -> tuple[Photograph, ...]:
-    return tuple(sorted(photographs, key=lambda photograph: photograph.id))
+    texts = [unfit(root, row.image) for row in rows]
+    problems = [row.problem(text) for row, text in zip(rows, texts, strict=True) if text]
+    fit = [(row, split) for row, split, text in zip(rows, splits, texts, strict=True) if not text]
+    listed = [
+        Photograph(ids[row.image], str(root / row.image), *UNKNOWN, split, in_class_order(row.tags, names))
+        for row, split in fit
+    ]
+    rows_by_id = {ids[row.image]: row for row, _ in fit}
+    photographs = reading.readable(listed, problems, lambda one, text: rows_by_id[one.id].problem(text))
+    return photographs, problems
 
 
 # True masks, for scoring alone -------------------------------------------------------------------
@@ -238,5 +232,5 @@ def _read_folder(root: Path) -> tuple[tuple[Photograph, ...], list[Problem]]:
     check_folder(root)
     images, unread = find_images(root)
     rows = [Row(image, frozenset(), "test") for image in images]
-    photographs, problems = _photographs(root, rows, (), ["test"] * len(rows), None)
+    photographs, problems = _photographs(root, rows, (), ["test"] * len(rows), Reading())
     return photographs, [*unread, *problems]

@@ -45,11 +45,12 @@ def write_problems(path: str | Path, problems: Sequence[Problem]) -> None:
         writer.writerow(("place", "line", "problem"))
         # A file name that is not UTF-8 is told too, in the spelling that Python escapes it in.
         writer.writerows(
-            (_printable(place), line or "", _printable(text)) for place, line, text in sorted(problems)
+            (printable(place), line or "", printable(text)) for place, line, text in sorted(problems)
         )
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
+    """Return a text that UTF-8 can hold: bytes of file names that are not UTF-8 become escapes."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 

@@ -1,6 +1,7 @@
 """Which adapter reads which kind of data set, and the checks that all kinds share.
 
 The settings of a data set are a mapping: `kind`, `root` (its folder), and the options that its adapter takes.
+Those of its photographs have an `unreadable_share`, too (see `Reading`); without it there may be none.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,6 +13,7 @@ from tagseg.commandline import progress
 from tagseg.datasets.coco import coco_true_masks, index_coco
 from tagseg.datasets.photos import index_photos, photos_true_masks
 from tagseg.datasets.problems import DatasetProblems, Problem
+from tagseg.datasets.reading import Reading
 from tagseg.datasets.voc import index_voc, voc_true_masks
 from tagseg.errors import TagsegError
 from tagseg.index import Index
@@ -26,6 +28,8 @@ class Kind(NamedTuple):
     mask_options: tuple[str, ...]
 
 
+SHARE = "unreadable_share"
+_OF_ALL = ("kind", "root", SHARE)
 _LISTS = ("train_list", "val_list", "test_list", "difficult")
 
 KINDS = {
@@ -37,22 +41,25 @@ KINDS = {
     ),
     "voc": Kind(index_voc, (*_LISTS, "test_root", "sbd", "counts_known"), voc_true_masks, ("sbd",)),
     "coco": Kind(index_coco, ("crowd", "counts_known"), coco_true_masks, ("threads",)),
-    "photos": Kind(
-        partial(index_photos, progress=progress),
-        ("random_seed", "val_share", "labels"),
-        photos_true_masks,
-        (),
-    ),
+    "photos": Kind(index_photos, ("random_seed", "val_share", "labels"), photos_true_masks, ()),
 }
 
 
-def read_photographs(settings: Mapping[str, object]) -> Index:
-    """Read the data set that the settings describe, all photographs of it.
+def new_reading(settings: Mapping[str, object], processes: int) -> Reading:
+    """Return how the photographs are to be read. Raises TagsegError on a wrong setting."""
+    share = settings.get(SHARE)
+    if share is not None and not (isinstance(share, int | float) and 0 <= share < 1):
+        raise TagsegError(f"{SHARE}: {share!r} is not within 0 (none) and 1, 1 excluded")
+    return Reading(share, processes, progress)
+
+
+def read_photographs(settings: Mapping[str, object], reading: Reading) -> Index:
+    """Read the data set that the settings describe, all photographs of it, as `reading` says.
 
     Raises DatasetProblems with all that is wrong with the data set, TagsegError on a wrong setting.
     """
     kind, root = _kind(settings)
-    return kind.index(root, **_options(settings, kind.options))
+    return kind.index(root, reading=reading, **_options(settings, kind.options))
 
 
 def collect_true_masks(
@@ -80,7 +87,7 @@ def _kind(settings: Mapping[str, object]) -> tuple[Kind, Path]:
 
 def _options(settings: Mapping[str, object], known: tuple[str, ...]) -> dict[str, object]:
     """Return the options among the settings. Raises TagsegError where one is missing or unknown."""
-    options = {name: value for name, value in settings.items() if name not in ("kind", "root")}
+    options = {name: value for name, value in settings.items() if name not in _OF_ALL}
     unknown = [name for name in options if name not in known]
     if unknown:
         kind = settings["kind"]

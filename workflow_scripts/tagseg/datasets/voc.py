@@ -22,9 +22,10 @@ from tagseg.datasets.common import (
     read_text,
 )
 from tagseg.datasets.problems import DatasetProblems, Problem
+from tagseg.datasets.reading import UNKNOWN, Reading
 from tagseg.datasets.sbd import find_sbd, read_sbd_ids, read_sbd_mask, sbd_masks
 from tagseg.errors import TagsegError
-from tagseg.images import PHOTOGRAPH_SUFFIXES, VOID, photograph_size, write_mask
+from tagseg.images import PHOTOGRAPH_SUFFIXES, VOID, write_mask
 from tagseg.index import BACKGROUND, Index, Photograph, check_class_names
 
 VOC_CLASSES = (
@@ -71,6 +72,7 @@ def index_voc(
     sbd: Path | None = None,
     difficult: bool = True,
     counts_known: bool = False,
+    reading: Reading | None = None,
 ) -> Index:
     """Index a VOC devkit, or the only one below a folder that holds VOCdevkit/VOC2012 or VOC2012.
 
@@ -80,7 +82,8 @@ def index_voc(
     The tags are the names of the objects in Annotations, those marked difficult only if `difficult`;
     photographs of the test list may lack annotations, and those of `test_root` have no tags, because the
     annotations there are of other tasks and name persons alone. `counts_known` compares the lists and the
-    tags of trainaug with the published data set's.
+    tags of trainaug with the published data set's, before any photograph is left out. Every photograph is
+    read once, as `reading` says.
 
     Raises DatasetProblems with all that is wrong; TagsegError where a devkit, a list or SBD is missing.
     """
@@ -93,7 +96,7 @@ def index_voc(
     splits = _one_split_each(splits, problems)
     tags = _read_all_tags(splits, difficult, test_devkit == devkit, problems)
     names = _class_names(devkit, tags, counts_known, problems)
-    photographs = _photographs(splits, tags, names, problems)
+    photographs = _photographs(splits, tags, names, reading or Reading(), problems)
     if counts_known:
         problems += _unusual_counts(reader.lists)
         if train_list == TRAINAUG and difficult and splits["train"].keys() <= tags.keys():
@@ -304,18 +307,19 @@ def _photographs(
     splits: Mapping[str, _Listed],
     tags: Mapping[str, frozenset[str]],
     names: tuple[str, ...],
+    reading: Reading,
     problems: list[Problem],
 ) -> tuple[Photograph, ...]:
     """Return a row for each photograph whose file can be read, sorted by id."""
-    photographs = []
+    rows = []
     for split, listed in splits.items():
         for name, line in listed.items():
             own = in_class_order(tags.get(name, ()), names)
             path = _find_image(line.devkit / "JPEGImages", name)
             with collected(problems, path):
-                width, height = _size(path, line)
-                photographs.append(Photograph(name, str(path), width, height, split, own))
-    return tuple(sorted(photographs, key=lambda row: row.id))
+                _check_there(path, line)
+                rows.append(Photograph(name, str(path), *UNKNOWN, split, own))
+    return reading.readable(rows, problems)
 
 
 def _find_image(folder: Path, name: str) -> Path:
@@ -325,11 +329,10 @@ def _find_image(folder: Path, name: str) -> Path:
     return next((path for path in candidates if path.is_file()), folder / f"{name}.jpg")
 
 
-def _size(path: Path, line: _Line) -> tuple[int, int]:
-    """Return (width, height) of a photograph. Raises TagsegError where it is missing or damaged."""
+def _check_there(path: Path, line: _Line) -> None:
+    """Raise TagsegError where a photograph is missing."""
     if not path.is_file():
         raise TagsegError(f"{path}: no such image; put it there or {_take_out(line)}")
-    return photograph_size(path)
 
 
 # True masks --------------------------------------------------------------------------------------
