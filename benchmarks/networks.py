@@ -76,8 +76,13 @@ class Bench:
         if self.where.type == "cuda":
             torch.cuda.synchronize(self.where)
 
+    def forget_peak(self) -> None:
+        """Begin a new peak of memory; a process's own, on the CPU, cannot be begun anew."""
+        if self.where.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(self.where)
+
     def megabytes(self) -> float:
-        """Return the peak of the device's memory, or the process's own where that is the CPU."""
+        """Return the stage's peak of the GPU's memory, or on the CPU the process's so far."""
         if self.where.type == "cuda":
             return torch.cuda.max_memory_allocated(self.where) / 2**20
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
@@ -101,9 +106,11 @@ def main() -> None:
             where,
         )
         for network in arguments.networks:
+            bench.forget_peak()
             for stage, rate, share in stages(bench, network):
                 told = "" if share is None else f"{share:.2f}"
                 print(f"| {network} | {stage} | {rate:.2f} | {told} | {bench.megabytes():.0f} |", flush=True)
+                bench.forget_peak()
 
 
 def parse_arguments() -> argparse.Namespace:

@@ -137,9 +137,12 @@ def weights_of(network):
 def segmenter_of(backbone):
     """Return `network` and `training` of the segmenter on a backbone: the run's own, or one of the tables'."""
     own = config["segmenter"]
+    if backbone == BACKBONE:
+        return {"network": own["network"], "training": seeded(own["training"])}
     other = config["tables"]["networks"].get(backbone, {})
+    weights = own["network"]["weights"] and "imagenet"  # a file is of the run's own backbone
     return {
-        "network": {**own["network"], **other.get("network", {}), "backbone": backbone},
+        "network": {**own["network"], "weights": weights, **other.get("network", {}), "backbone": backbone},
         "training": seeded({**own["training"], **other.get("training", {})}),
     }
 
@@ -211,9 +214,11 @@ def val_scores(seed, number, backbone=BACKBONE, split="val"):
     return f"{RUN}/scores/{split}/{seed}/{backbone}/round{number}.json"
 
 
-def scored_if_wanted(path):
+def scored_if_wanted(seed, number, backbone=BACKBONE, split="val"):
     """Return a score file of the tables; None where it is not there and nothing is to be trained for it."""
-    return path if config["tables"]["missing"] == "run" or os.path.exists(path) else None
+    path = val_scores(seed, number, backbone, split)
+    of_all = (seed, backbone, split) == (LAYER, BACKBONE, "val")  # made by the target `all` in any case
+    return path if config["tables"]["missing"] == "run" or of_all or os.path.exists(path) else None
 
 
 def scored(rows, *columns):
@@ -230,7 +235,7 @@ def table_1_rows():
         {
             "name": f"{name}{suffix}",
             "paper": f"{name}{suffix.title()}" if name in PAPER_NODES and number < 3 else None,
-            "scores": scored_if_wanted(val_scores(seed, number)),
+            "scores": scored_if_wanted(seed, number),
         }
         for name, number, suffix, seed in rows
     ]
@@ -248,8 +253,8 @@ def table_2_rows():
     return [
         {
             "name": f"tagseg ({backbone})",
-            "val": scored_if_wanted(val_scores(LAYER, ROUNDS, backbone)),
-            "test": scored_if_wanted(val_scores(LAYER, ROUNDS, backbone, "test")) if tested else None,
+            "val": scored_if_wanted(LAYER, ROUNDS, backbone),
+            "test": scored_if_wanted(LAYER, ROUNDS, backbone, "test") if tested else None,
         }
         for backbone in (BACKBONE, *(name for name in config["tables"]["networks"] if name != BACKBONE))
     ]
@@ -257,12 +262,18 @@ def table_2_rows():
 
 def table_3_row():
     """Return the score file of table 3: that of the final network on val."""
-    return {"scores": scored_if_wanted(val_scores(LAYER, ROUNDS))}
+    return {"scores": scored_if_wanted(LAYER, ROUNDS)}
 
 
 def of_figure_layers(pattern):
     """Return the paths of all shards of the figures' layers: `pattern` with {layer} and {shard} filled in."""
     return [path for layer in FIGURE_LAYERS for path in shards(pattern.replace("{layer}", layer))]
+
+
+def captions():
+    """Return a digest of the captions, which the page of results takes from the documentation."""
+    paths = sorted(Path(workflow.basedir, "docs/report").glob("*.rst"))
+    return hashlib.sha256(b"\0".join(path.read_bytes() for path in paths)).hexdigest()[:16]
 
 
 def figure_settings(*keys, **more):

@@ -13,10 +13,12 @@ REPORT_NAMES = {
 }
 PAGE = f"{REPORT}/report.html"
 REPORT_FILES = [PAGE, *(f"{REPORT}/{name}" for name in REPORT_NAMES.values())]
+SCORED_TRAIN = "train" in config["dataset"]["true_masks"]
 REPORT_TABLES = [
     *([f"{TABLES}/layers.csv"] if LAYER == AUTO else []),
     *([path for path in TABLE_FILES if path.endswith(".csv")] if config["report"]["tables"] else []),
-    *([f"{TABLES}/ablation.csv"] if config["report"]["tables"] else []),
+    *([f"{TABLES}/ablation.csv"] if config["report"]["tables"] and SCORED_TRAIN else []),
+    *([f"{TABLES}/upper_bound.csv"] if config["report"]["upper_bound"] else []),
 ]
 REPORT_FIGURES = (
     [path for path in FIGURE_FILES if path.endswith(".png")] if config["report"]["figures"] else []
@@ -83,9 +85,14 @@ rule compose_report:
     input:
         INDEX,
         summary=rules.draw_report.output.table,
+        training_logs=[rules.draw_report.input.classifier_log, *rules.draw_report.input.segmenter_logs],
         val_scores=[val_scores(LAYER, number) for number in range(1, ROUNDS + 1)],
         tables=REPORT_TABLES,
-        plots=[path.replace(".csv", ".png") for path in REPORT_TABLES if "table_" not in path],
+        plots=[
+            path.replace(".csv", ".png")
+            for path in REPORT_TABLES
+            if Path(path).stem in ("ablation", "layers")
+        ],
         pictures=[path for path in rules.draw_report.output if path.endswith(".png")],
         figures=REPORT_FIGURES,
     output:
@@ -105,11 +112,12 @@ rule compose_report:
         settings=settings(**config),
         index=subpath(input[0], parent=True),
         benchmarks=f"{RUN}/benchmarks",
+        captions=captions(),
         code=code("compose_report"),
     message:
         "composing the page of results"
     shell:
         'python "$TAGSEG_SCRIPTS"/compose_report.py --index {params.index:q} --settings {params.settings:q}'
         " --summary {input.summary:q} --val-scores {input.val_scores:q} --tables {input.tables:q}"
-        " --figures {input.pictures:q} {input.plots:q} {input.figures:q} --benchmarks {params.benchmarks:q}"
+        " --training-logs {input.training_logs:q} --figures {input.pictures:q} {input.plots:q} {input.figures:q} --benchmarks {params.benchmarks:q}"
         " --html {output.html:q} --front {output.front:q} 2> {log:q}"

@@ -11,7 +11,7 @@ import yaml
 
 from tagseg import commandline, report_page
 from tagseg.errors import TagsegError
-from tagseg.files import atomic_file, digest
+from tagseg.files import atomic_file, digest, read_json
 from tagseg.index import SPLITS, Index, read_index
 from tagseg.nodes import AUTO
 from tagseg.provenance import RuleCost, durations, machine, versions
@@ -52,6 +52,7 @@ def parse_arguments():
     )
     parser.add_argument("--tables", default=[], nargs="*", metavar="FILE", help="CSV, Markdown beside it")
     parser.add_argument("--figures", default=[], nargs="*", metavar="FILE", help="PNG")
+    parser.add_argument("--training-logs", required=True, nargs="+", metavar="FILE", help="JSON")
     parser.add_argument("--benchmarks", required=True, metavar="FOLDER", help="of Snakemake, a rule each")
     parser.add_argument("--html", required=True, metavar="FILE", help="output, a page that stands alone")
     parser.add_argument("--front", required=True, metavar="FILE", help="output, RST for Snakemake's report")
@@ -192,14 +193,23 @@ def provenance(arguments) -> str:
     known = {
         "random seed": str(setting(arguments.settings, "random_seed")),
         "index (SHA-256)": digest(Path(arguments.index) / "index.csv"),
-        **versions(REPOSITORY),
-        **machine(),
+        "trained on": " · ".join(dict.fromkeys(map(trained_on, arguments.training_logs))),
+        **{f"page composed with: {name}": value for name, value in versions(REPOSITORY).items()},
+        **{f"page composed on: {name}": value for name, value in machine().items()},
     }
     # What this stage took before, in another run of it, is no part of what it tells.
     costs = [cost for cost in durations(arguments.benchmarks) if cost.rule != "compose_report"]
     text = yaml.safe_dump(arguments.settings, sort_keys=False, allow_unicode=True)
     stages = report_page.table(cost_table(costs)) if costs else ""
     return report_page.facts(known) + stages + report_page.folded("Configuration of the run", text)
+
+
+def trained_on(path: str) -> str:
+    """Return the device and the torch that a training's log names. Raises TagsegError where it names none."""
+    try:
+        return str(read_json(path)["device"])
+    except (KeyError, TypeError):
+        raise TagsegError(f"{path}: not a log of training; delete it and run again") from None
 
 
 def cost_table(costs: Sequence[RuleCost]) -> ShownTable:

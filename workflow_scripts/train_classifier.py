@@ -15,6 +15,7 @@ from tagseg.checkpoints import save_checkpoint
 from tagseg.classifier import Classifier, ClassifierSettings, describe
 from tagseg.code_digest import code_digest
 from tagseg.devices import autocast, device, prepare, workers
+from tagseg.devices import describe as describe_device
 from tagseg.distributed import is_main, launch, process_group
 from tagseg.files import write_json
 from tagseg.index import INDEX_FILES, Index, read_index
@@ -42,7 +43,7 @@ def main() -> None:
         log = training.run(state, identity)
         if is_main():
             precision = evaluate(classifier, index, settings, where)
-            write_json(arguments.log, {"epochs": log})
+            write_json(arguments.log, {"epochs": log, "device": describe_device(where)})
             write_json(arguments.average_precision, precision)
             save_checkpoint(arguments.checkpoint, classifier, describe(classifier, index.classes))
             commandline.say(f"mean average precision on {precision['split']}: {precision['mean']:.1f}")

@@ -13,7 +13,7 @@ from tagseg.backbones import weights_files
 from tagseg.checkpoints import save_checkpoint
 from tagseg.code_digest import code_digest
 from tagseg.deeplab import DeepLabLargeFov, SegmenterSettings, without_weights
-from tagseg.devices import device, prepare, workers
+from tagseg.devices import describe, device, prepare, workers
 from tagseg.distributed import is_main, launch, process_group
 from tagseg.errors import TagsegError
 from tagseg.files import digest, write_json
@@ -44,7 +44,7 @@ def main() -> None:
         if is_main():
             description = {"classes": list(index.classes), "settings": without_weights(network)}
             learnt = {"masks": [digest(manifest) for manifest in manifests]}
-            write_json(arguments.log, {"epochs": log})
+            write_json(arguments.log, {"epochs": log, "device": describe(where)})
             save_checkpoint(arguments.checkpoint, model, {"kind": "segmenter", **description, **learnt})
 
 

@@ -98,9 +98,17 @@ def write_run(folder, *, scored=True, settings=SETTINGS, val=2):
         *("--index", folder / "index", "--settings", json.dumps(settings)),
         *("--summary", write_summary(folder, scored), "--val-scores", *rounds),
         *("--tables", *write_tables(folder), "--figures", *write_figures(folder)),
-        *("--benchmarks", folder / "benchmarks"),
+        *("--benchmarks", folder / "benchmarks", "--training-logs", *write_logs(folder)),
         *("--html", folder / "out/report.html", "--front", folder / "out/front.rst"),
     ]
+
+
+def write_logs(folder):
+    """Write the logs of three trainings, two of them on one device."""
+    paths = [folder / f"training-{number}.json" for number in range(3)]
+    for path, device in zip(paths, ("NVIDIA H200", "CPU", "CPU"), strict=True):
+        path.write_text(json.dumps({"epochs": [], "device": f"{device}, torch 2.13.0"}), encoding="utf-8")
+    return paths
 
 
 def run(arguments):
@@ -196,7 +204,7 @@ def test_provenance(page):
     shown = section(page, "Provenance")
     facts = dict(re.findall("<dt>(.*?)</dt><dd>(.*?)</dd>", shown))
     assert facts["random seed"] == "7"
-    assert facts["numpy"] == np.__version__
+    assert facts["page composed with: numpy"] == np.__version__
     assert len(facts["index (SHA-256)"]) == 64
     assert "<td>train_classifier</td>" in shown
     assert '<td class="right">1 min 01 s</td><td class="right">512</td>' in shown
@@ -242,6 +250,20 @@ def test_a_run_without_true_masks(tmp_path):
     assert [text for text, *_ in numbers_of(page)] == ["–", "–", "–", "–", "91.3 %", "0.500"]
     assert numbers_of(page)[0][2] == "round 2; nothing to score against"
     assert "no photograph of val has a true mask" in section(page, "Classes")
+
+
+def test_the_page_says_where_networks_were_trained(tmp_path):
+    assert run(write_run(tmp_path)) is None
+    page = (tmp_path / "out/report.html").read_text(encoding="utf-8")
+    facts = dict(re.findall("<dt>(.*?)</dt><dd>(.*?)</dd>", section(page, "Provenance")))
+    assert facts["trained on"] == "NVIDIA H200, torch 2.13.0 · CPU, torch 2.13.0"
+
+
+def test_a_log_that_is_none_is_told(tmp_path):
+    arguments = write_run(tmp_path)
+    (tmp_path / "training-1.json").write_text('{"epochs": []}')
+    assert "training-1.json: not a log of training; delete it and run again" in str(run(arguments))
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_run_without_val_tables_and_figures(tmp_path):

@@ -17,6 +17,7 @@ CPU = torch.device("cpu")
 def two_gpus(monkeypatch, tmp_path):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "set_device", lambda number: None)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     return tmp_path
@@ -189,14 +190,16 @@ def test_the_fastest_algorithms_are_asked_for(settings_of_torch):
 
 
 def test_processes_that_train_together_share_the_threads(settings_of_torch, monkeypatch):
-    monkeypatch.setenv("WORLD_SIZE", "2")
+    for name, value in {"RANK": "0", "WORLD_SIZE": "2", "TORCHELASTIC_RUN_ID": "a run"}.items():
+        monkeypatch.setenv(name, value)
     prepare(4, deterministic=False)
     assert torch.get_num_threads() == 2
     assert (workers(gpu(0), 4), workers(CPU, 4)) == (2, 0)
 
 
 def test_processes_that_train_together_never_share_a_gpu(two_gpus, monkeypatch):
-    monkeypatch.setenv("WORLD_SIZE", "2")
+    for name, value in {"RANK": "0", "WORLD_SIZE": "2", "TORCHELASTIC_RUN_ID": "a run"}.items():
+        monkeypatch.setenv(name, value)
     with device() as first, device() as second:
         assert (first, second) == (gpu(0), gpu(1))
         with pytest.raises(TagsegError, match="too few free for 2 processes.*`gpus`"), device():

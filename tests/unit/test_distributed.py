@@ -17,9 +17,11 @@ import torch
 import distributed_worker
 from helpers import photograph_rows
 from tagseg import distributed
+from tagseg.backbones import build_backbone, share_batch_norm
 from tagseg.epochs import EpochBatches
 from tagseg.errors import TagsegError
 
+TORCHRUN = ("RANK", "WORLD_SIZE", "TORCHELASTIC_RUN_ID")
 WORKER = distributed_worker.__file__
 FROZEN = {"frozen": ["conv1"]}
 
@@ -30,6 +32,12 @@ def folder(tmp_path_factory) -> Path:
     made = tmp_path_factory.mktemp("photographs")
     photograph_rows(made, 9)
     return made
+
+
+def torchrun(monkeypatch, rank: int, world: int) -> None:
+    """Let this process look like one of those that torchrun started."""
+    for name, value in zip(TORCHRUN, (rank, world, "a run"), strict=True):
+        monkeypatch.setenv(name, str(value))
 
 
 def train(folder: Path, output: Path, processes: int, *stop_after: str, **changes) -> dict | None:
@@ -45,7 +53,7 @@ def train(folder: Path, output: Path, processes: int, *stop_after: str, **change
         json.dumps(FROZEN | changes),
         *stop_after,
     ]
-    environment = {key: value for key, value in os.environ.items() if key not in ("RANK", "WORLD_SIZE")}
+    environment = {key: value for key, value in os.environ.items() if key not in TORCHRUN}
     done = subprocess.run(
         command, capture_output=True, text=True, env={**environment, "OMP_NUM_THREADS": "1"}
     )
@@ -101,7 +109,7 @@ def test_two_processes_that_were_stopped_go_on_where_they_were(folder, alone, tm
 
 def test_batch_norms_that_would_wait_in_vain_are_refused(folder, monkeypatch):
     settings = dataclasses.replace(distributed_worker.SETTINGS, batch_norm="trained", micro_batch=1)
-    monkeypatch.setenv("WORLD_SIZE", "2")
+    torchrun(monkeypatch, 0, 2)
     with pytest.raises(TagsegError, match="batch_norm: trained on several GPUs wants micro_batch: null"):
         distributed_worker.training_of(folder, settings)
 
@@ -111,12 +119,10 @@ def test_batch_norms_that_would_wait_in_vain_are_refused(folder, monkeypatch):
 
 @pytest.mark.parametrize(("photographs", "batch_size", "world"), [(9, 4, 2), (9, 4, 3), (1, 4, 2), (8, 2, 2)])
 def test_the_shares_of_all_processes_are_the_batches(monkeypatch, photographs, batch_size, world):
-    monkeypatch.setenv("WORLD_SIZE", "1")
     whole = list(EpochBatches(photographs, batch_size, 3))
     shares = []
-    monkeypatch.setenv("WORLD_SIZE", str(world))
     for rank in range(world):
-        monkeypatch.setenv("RANK", str(rank))
+        torchrun(monkeypatch, rank, world)
         batches = EpochBatches(photographs, batch_size, 3)
         shares.append([batch if batches.has_share(step) else [] for step, batch in enumerate(batches)])
         assert all(len(batch) > 0 for batch in batches)  # a loader cannot load nothing
@@ -139,7 +145,7 @@ def started(monkeypatch) -> list:
     commands: list = []
     monkeypatch.setattr(os, "execv", lambda path, command: commands.append(command))
     monkeypatch.setattr(sys, "argv", ["train.py", "--x", "1"])
-    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    monkeypatch.delenv("TORCHELASTIC_RUN_ID", raising=False)
     return commands
 
 
@@ -161,6 +167,27 @@ def test_one_process_is_enough(started, monkeypatch, wanted, gpus):
 
 def test_what_torchrun_started_starts_nothing(started, monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
-    monkeypatch.setenv("WORLD_SIZE", "2")
+    torchrun(monkeypatch, 1, 2)
     distributed.launch(2)
     assert started == []
+
+
+def test_variables_of_others_are_not_taken_for_torchruns(monkeypatch):
+    """Schedulers and container platforms set these too."""
+    monkeypatch.delenv("TORCHELASTIC_RUN_ID", raising=False)
+    monkeypatch.setenv("WORLD_SIZE", "8")
+    monkeypatch.setenv("RANK", "3")
+    assert (distributed.rank(), distributed.processes(), distributed.is_main()) == (0, 1, True)
+
+
+@pytest.mark.parametrize("name", ["efficientnet_lite0", "resnet18"])
+def test_batch_norms_that_several_processes_share_compute_what_they_computed(name):
+    """torch's own conversion drops the activation in timm's batch norms."""
+    torch.manual_seed(0)
+    backbone = build_backbone(name, None, 32).eval()
+    images = torch.rand(1, 3, 64, 64) * 255
+    with torch.no_grad():
+        before = backbone(images)
+        shared = share_batch_norm(backbone)
+        assert any(isinstance(layer, torch.nn.SyncBatchNorm) for layer in shared.modules())
+        torch.testing.assert_close(shared(images), before)

@@ -163,8 +163,8 @@ def test_a_killed_run_ends_like_one_that_was_not(run, killed):
 @pytest.mark.slow
 def test_forty_kills_across_all_stages_change_nothing(run, fresh_checkout):
     made = fresh_checkout("killed_often")
-    wanted = Counter({rule: min(count, 2) for rule, count in run.first_plan.items()})
-    wanted += Counter({START: 3, "train_segmenter": 2, "score_masks": wanted.pop("score_predictions")})
+    wanted = Counter({rule: min(count, 3) for rule, count in run.first_plan.items()})
+    wanted += Counter({START: 4, "train_segmenter": 2, "score_masks": wanted.pop("score_predictions")})
     kills = run_with_kills(made, run.targets, wanted, run.seconds, seed=2)
     assert len(kills) >= 40
     assert len(hit(kills)) >= 0.7 * len(wanted), Counter(rule for rules in kills for rule in rules)

@@ -1,5 +1,7 @@
 """The paper's experiment: all of it planned at VOC's true size, and run on a devkit of sixty photographs."""
 
+import json
+import re
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -39,6 +41,33 @@ def test_one_command_plans_the_whole_experiment(checkout, tmp_path):
         score_predictions=6, compare_seeds=1, build_table_1=1, build_table_2=1, build_table_3=1,
         draw_figure_1=1, draw_figure_3=1, draw_figure_4=1, draw_figure_5=1, draw_report=1, compose_report=1,
     )  # fmt: skip
+
+
+def test_a_file_of_weights_is_of_the_runs_own_backbone(checkout, tmp_path):
+    """VGG16 beside it starts from its own: a ResNet's would stop it after hours."""
+    (tmp_path / "resnet101.pth").write_bytes(b"")
+    weights = {"network": {"weights": str(tmp_path / "resnet101.pth")}}
+    write_devkit(tmp_path / "VOC2012", dict(list(TRAIN.items())[:20]), VAL)
+    config = {"dataset": {"root": str(tmp_path)}, "segmenter": weights}
+    done = checkout.snakemake("-n", "-p", "--", "tables", base=OVERLAYS, config=config)
+    assert done.returncode == 0, done.stdout
+    weights_of = dict(re.findall(r'"backbone": "(\w+)"[^}]*"weights": "([^"]+)"', trainings(done.stdout)))
+    assert weights_of == {"resnet101": str(tmp_path / "resnet101.pth"), "vgg16": "imagenet"}
+
+
+def trainings(plan: str) -> str:
+    """Return the command lines of a plan that train a segmenter."""
+    return "\n".join(line for line in plan.splitlines() if "train_segmenter.py" in line)
+
+
+def test_rows_that_the_same_command_makes_are_not_left_empty(checkout):
+    config = {"run": "empty", "tables": {"missing": "empty"}}
+    done = checkout.snakemake("-n", "-p", "--", "all", "tables", config=config)
+    (table,) = [line for line in done.stdout.splitlines() if "build_table_1.py" in line]
+    rows = json.loads(re.search(r"--settings '([^']*)'", table)[1])["rows"]
+    scores = {row["name"]: row["scores"] for row in rows}
+    assert scores["blocks.5.1 + retrain"].endswith("blocks.5.1/efficientnet_lite0/round2.json")
+    assert scores["blocks.5.1"] and scores["CAM"] is None
 
 
 # The whole experiment in small -------------------------------------------------------------------

@@ -21,7 +21,7 @@ from tagseg.torchvision_mend import import_torchvision
 import_torchvision()
 import timm  # noqa: E402  (imports torchvision, which has to be mended before)
 import torchvision  # noqa: E402
-from timm.layers import create_feature_extractor  # noqa: E402
+from timm.layers import convert_sync_batchnorm, create_feature_extractor  # noqa: E402
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 OUTPUT_STRIDES = (8, 16, 32)
@@ -360,6 +360,14 @@ def _lite0_key(key: str) -> str:
     stage, block = _LITE0_BLOCKS[int(number)]
     names = _LITE0_FIRST if stage == 0 else _LITE0_LAYERS
     return f"blocks.{stage}.{block}.{names[layer]}.{rest}"
+
+
+def share_batch_norm(module: nn.Module) -> nn.Module:
+    """Return the module with batch norms whose statistics are those of all processes' photographs.
+
+    timm's conversion, since torch's drops the activation that timm's networks have in their batch norms.
+    """
+    return convert_sync_batchnorm(module)
 
 
 def freeze_batch_norm(module: nn.Module) -> None:

@@ -80,7 +80,7 @@ def progress(items: Iterable[Item], what: str, total: int | None = None) -> Iter
 
 def _speaks() -> bool:
     """Say whether this process is the first of those that torchrun started, or alone."""
-    return os.environ.get("RANK", "0") == "0"
+    return "TORCHELASTIC_RUN_ID" not in os.environ or os.environ.get("RANK") == "0"
 
 
 TERMINAL = "TAGSEG_TERMINAL"

@@ -27,10 +27,16 @@ def device(wanted: str = "auto") -> Iterator[torch.device]:
     if wanted == "cpu" or not torch.cuda.is_available():
         yield torch.device("cpu")
     elif torch.cuda.device_count() == 1 and os.environ.get("CUDA_VISIBLE_DEVICES"):
-        yield torch.device("cuda", 0)
+        yield _current(0)
     else:
         with contextlib.ExitStack() as locks:
-            yield torch.device("cuda", _lock_free_gpu(locks, torch.cuda.device_count()))
+            yield _current(_lock_free_gpu(locks, torch.cuda.device_count()))
+
+
+def _current(number: int) -> torch.device:
+    """Return a GPU, made the current one: what names no GPU must not take memory of another job's."""
+    torch.cuda.set_device(number)
+    return torch.device("cuda", number)
 
 
 def _lock_free_gpu(locks: contextlib.ExitStack, count: int) -> int:
@@ -52,7 +58,12 @@ def _lock_free_gpu(locks: contextlib.ExitStack, count: int) -> int:
 
 
 def _gpu_names(count: int) -> list[str]:
-    """Return what the machine calls the visible GPUs, so that two jobs' locks mean the same ones."""
+    """Return names of the visible GPUs that are theirs in every job, so that two jobs' locks mean the same.
+
+    Numbers are not, where a scheduler shows each job but its own GPUs, counted from 0.
+    """
+    with contextlib.suppress(AssertionError, AttributeError, RuntimeError):  # an older driver or torch
+        return [str(torch.cuda.get_device_properties(number).uuid) for number in range(count)]
     visible = [name.strip() for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
     return visible if len(visible) == count else [str(number) for number in range(count)]
 
@@ -64,6 +75,13 @@ def _lock_folder() -> Path:
     if folder.is_symlink() or folder.stat().st_uid != os.getuid():
         raise TagsegError(f"{folder}: not a folder of yours; remove it, or set TMPDIR to another place")
     return folder
+
+
+def describe(where: torch.device) -> str:
+    """Return a device's name and the version of torch that computes on it, for logs."""
+    name = torch.cuda.get_device_name(where) if where.type == "cuda" else "CPU"
+    together = f" x {processes()}" if processes() > 1 else ""
+    return f"{name}{together}, torch {torch.__version__}"
 
 
 def autocast(where: torch.device, precision: str) -> torch.autocast:

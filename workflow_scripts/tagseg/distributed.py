@@ -18,12 +18,17 @@ Item = TypeVar("Item")
 
 def rank() -> int:
     """Return this process's number among those of its training; 0 where it is alone."""
-    return int(os.environ.get("RANK", 0))
+    return int(os.environ["RANK"]) if _by_torchrun() else 0
 
 
 def processes() -> int:
     """Return how many processes train together."""
-    return int(os.environ.get("WORLD_SIZE", 1))
+    return int(os.environ["WORLD_SIZE"]) if _by_torchrun() else 1
+
+
+def _by_torchrun() -> bool:
+    """Say whether torchrun started this process: others set RANK and WORLD_SIZE for purposes of their own."""
+    return "TORCHELASTIC_RUN_ID" in os.environ
 
 
 def is_main() -> bool:
@@ -38,7 +43,7 @@ def launch(wanted: int) -> None:
     without any GPU, the script goes on as it is, on the CPU.
     """
     count = min(wanted, torch.cuda.device_count())
-    if count < 2 or "WORLD_SIZE" in os.environ:
+    if count < 2 or _by_torchrun():
         return
     torchrun = ("-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={count}")
     os.execv(sys.executable, [sys.executable, *torchrun, *sys.argv])
@@ -50,8 +55,6 @@ def process_group(where: torch.device) -> Iterator[None]:
     if processes() == 1:
         yield
         return
-    if where.type == "cuda":
-        torch.cuda.set_device(where)
     dist.init_process_group("nccl" if where.type == "cuda" else "gloo")
     try:
         yield

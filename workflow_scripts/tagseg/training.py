@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
-from tagseg.backbones import freeze_batch_norm
+from tagseg.backbones import freeze_batch_norm, share_batch_norm
 from tagseg.commandline import progress, say
 from tagseg.devices import autocast
 from tagseg.distributed import gathered, is_main, processes, rank, summed
@@ -106,7 +106,7 @@ class Training:
             raise TagsegError("batch_norm: trained on several GPUs wants micro_batch: null")
         torch.manual_seed(self.settings.random_seed + rank())  # dropout is not to be the same in each
         if self.settings.batch_norm == "trained" and self.where.type == "cuda":
-            self.model.backbone = nn.SyncBatchNorm.convert_sync_batchnorm(self.model.backbone)
+            self.model.backbone = share_batch_norm(self.model.backbone)
         return DistributedDataParallel(self.model, [self.where] if self.where.type == "cuda" else None)
 
     def run(self, state_file: Path, identity: str) -> list[dict]:
@@ -252,7 +252,7 @@ class Training:
         Raises OSError where the machine cannot read it now: to begin anew would cost all epochs.
         """
         try:
-            state = torch.load(state_file, map_location=self.where, weights_only=True)
+            state = torch.load(state_file, map_location="cpu", weights_only=True)
         except FileNotFoundError:
             return
         except OSError:
