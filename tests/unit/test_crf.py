@@ -281,7 +281,7 @@ def die_on_three(number):
     return number
 
 
-def test_a_killed_process_is_told_and_nobody_waits_for_it():
+def test_a_killed_process_is_told():
     with pytest.raises(BrokenProcessPool):
         list(in_processes(die_on_three, range(10), 2))
     assert "one of the job's processes was killed" in machine_failure(BrokenProcessPool())
@@ -318,19 +318,6 @@ def is_running(process):
             return stream.read().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
         return False
-
-
-def slow_square(number):
-    time.sleep(0.2)
-    return number**2
-
-
-def test_a_consumer_that_stops_waits_for_no_task_that_has_not_begun():
-    results = in_processes(slow_square, iter(range(100)), 2)
-    assert next(results) == 0
-    started = time.monotonic()
-    results.close()
-    assert time.monotonic() - started < 0.9  # seven are waiting or under way, two at once
 
 
 def test_a_large_photograph_is_refined_small_and_keeps_its_size():

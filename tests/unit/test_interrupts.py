@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from concurrent.futures import BrokenExecutor
 from pathlib import Path
 
@@ -171,7 +172,9 @@ def mask(number):
         print("under way", file=sys.stderr, flush=True)
         if sys.argv[2] == "die":
             os.kill(os.getpid(), signal.SIGKILL)
-        time.sleep(3)
+        if sys.argv[2] == "compute":
+            sum(range(1 << 32))
+        time.sleep(1)
     return np.zeros((2, 2), np.uint8)
 def main():
     write_mask_shard(sys.argv[1], zip(map(str, range(99)), in_processes(mask, iter(range(99)), 2)))
@@ -185,18 +188,31 @@ def test_a_killed_process_of_a_pool_ends_the_stage_with_a_line(tmp_path):
     assert said[:-1] == ["under way"] and not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("whole_group", [False, True])
-def test_a_stage_with_a_pool_ends_in_good_order(tmp_path, whole_group):
-    """Whether the signal is for the job alone or, as on a cluster, for its processes too."""
+def begin_pool(folder: Path, deed: str) -> subprocess.Popen:
+    """Start a stage with a pool in a process group of its own; return when its pool is at work."""
+    command = [sys.executable, "-c", POOL, str(folder), deed]
+    pipes = {"stderr": subprocess.PIPE, "text": True}
     environment = {**os.environ, "PYTHONPATH": str(SCRIPTS)}
-    command = [sys.executable, "-c", POOL, str(tmp_path / "shard"), "sleep"]
-    job = subprocess.Popen(
-        command, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True
-    )
+    job = subprocess.Popen(command, env=environment, start_new_session=True, **pipes)
     lines_until(job, "under way")
-    (os.killpg if whole_group else os.kill)(job.pid, signal.SIGTERM)
-    status, said = ended(job)
-    assert status == 143 and said == ["ended by SIGTERM; run again, and it goes on"]
+    return job
+
+
+def test_a_stage_with_a_pool_ends_when_it_alone_is_told_to(tmp_path):
+    job = begin_pool(tmp_path / "shard", "sleep")
+    job.terminate()
+    assert ended(job) == (143, ["ended by SIGTERM; run again, and it goes on"])
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("number, status", [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_stage_with_a_pool_ends_at_once_when_all_its_processes_are_told_to(tmp_path, number, status):
+    """As clusters and terminals do it; one process is deep in a computation that takes a minute."""
+    job = begin_pool(tmp_path / "shard", "compute")
+    started = time.monotonic()
+    os.killpg(job.pid, number)
+    assert ended(job) == (status, [f"ended by {number.name}; run again, and it goes on"])
+    assert time.monotonic() - started < 10
     assert not list(tmp_path.iterdir())
 
 

@@ -4,6 +4,7 @@ import dataclasses
 import errno
 import os
 import signal
+import time
 from collections import OrderedDict
 
 import numpy as np
@@ -442,6 +443,27 @@ def test_a_killed_loading_process_is_told_and_costs_no_step(rows, tmp_path):
     saved = torch.load(tmp_path / "state", weights_only=True)
     assert (saved["epoch"], saved["so_far"]["steps"]) == (training.epoch, training.so_far.steps)
     assert saved["epoch"] == 1
+    assert_identical(weights_after(training_of(rows, workers=1), tmp_path / "state"), expected)
+
+
+def test_a_loading_process_that_dies_in_a_step_does_not_tear_it(rows, tmp_path):
+    """Its death is told when the next batch is fetched; torch would raise it out of the step."""
+    expected = weights_after(training_of(rows, workers=1), tmp_path / "uninterrupted")
+    steps = []
+
+    def kill_in_the_fourth(total, tags):
+        steps.append(len(tags))
+        if len(steps) == 4:
+            (process,) = training._loader._iterator._workers
+            os.kill(process.pid, signal.SIGKILL)
+            time.sleep(0.5)
+        return total
+
+    training = training_of(rows, loss=Watched(kill_in_the_fourth), workers=1)
+    torch.manual_seed(1)
+    with pytest.raises(LoaderKilled):
+        training.run(tmp_path / "state", "ours")
+    assert divmod(len(steps), 3) == (training.epoch, training.so_far.steps)
     assert_identical(weights_after(training_of(rows, workers=1), tmp_path / "state"), expected)
 
 

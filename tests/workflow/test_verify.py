@@ -39,7 +39,7 @@ def files_of(folder: Path) -> dict[Path, str]:
 def test_a_whole_run_is_verified_every_time_and_not_changed(copied):
     before = files_of(copied.results)
     for _ in range(2):
-        done = copied.snakemake("verify")
+        done = copied.snakemake("--", "verify")
         assert done.returncode == 0, done.stdout
         assert " outputs verified, 0 problems, 0 left over" in done.stdout
     assert files_of(copied.results) == before
@@ -61,7 +61,7 @@ def test_what_was_damaged_is_told_and_made_again_by_the_commands_that_are_printe
     masks[1].unlink()
     features = copied.results / f"features/{LAYER}/shard-0.h5"
     os.truncate(features, features.stat().st_size // 2)
-    done = copied.snakemake("verify")
+    done = copied.snakemake("--", "verify")
     assert done.returncode != 0
     wrong = "\n".join(said(done, "wrong: "))
     assert f"{masks[0].name}: altered since it was made" in wrong
@@ -70,7 +70,7 @@ def test_what_was_damaged_is_told_and_made_again_by_the_commands_that_are_printe
     for command in (said(done, "rm -rf ")[0], said(done, "snakemake --cores all ")[0]):
         follow(copied, shlex.split(command))
     assert files_of(copied.results).keys() == before.keys()
-    done = copied.snakemake("verify")
+    done = copied.snakemake("--", "verify")
     assert done.returncode == 0, done.stdout
 
 
@@ -95,6 +95,6 @@ def test_features_of_another_classifier_are_refused_by_the_stage_that_reads_them
 
 
 def test_run_without_results_is_an_error(copied):
-    done = copied.snakemake("verify", config={"run": "none"})
+    done = copied.snakemake("--", "verify", config={"run": "none"})
     assert done.returncode != 0
     assert "results/none: no results of a run; name one with --config run=NAME" in done.stdout

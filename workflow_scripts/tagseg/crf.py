@@ -106,12 +106,9 @@ def in_processes(
     fork = get_context("fork")
     with ProcessPoolExecutor(processes, mp_context=fork, initializer=begin_pool_process) as pool:
         under_way: deque[Future[Result]] = deque()
-        try:
-            for task in tasks:
-                under_way.append(pool.submit(function, task))
-                if len(under_way) > 3 * processes:
-                    yield under_way.popleft().result()
-            while under_way:
+        for task in tasks:
+            under_way.append(pool.submit(function, task))
+            if len(under_way) > 3 * processes:
                 yield under_way.popleft().result()
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)  # a job that is told to end waits for none of them
+        while under_way:
+            yield under_way.popleft().result()

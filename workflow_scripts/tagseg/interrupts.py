@@ -79,8 +79,8 @@ def begin_pool_process() -> None:
 
     Without this a killed job's processes would wait for ever for their next task.
     """
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_DFL)
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
 
 
