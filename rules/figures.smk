@@ -7,15 +7,6 @@ FIGURE_FILES = [
 ]
 
 
-def figure_files(number):
-    """Return a figure's files; the report takes the picture in."""
-    caption = f"../docs/report/figure_{number}.rst"
-    return {
-        "png": report(f"{FIGURES}/figure_{number}.png", category="Figures", caption=caption),
-        "pdf": f"{FIGURES}/figure_{number}.pdf",
-    }
-
-
 rule figures:
     """Draw the paper's figures 1, 3, 4 and 5 for this data set."""
     input:

@@ -228,16 +228,16 @@ def scored(rows, *columns):
 
 def table_1_rows():
     """Return the rows of table 1: name, the paper's row of the same name or None, score file or None."""
-    seeds = [(seed, 1, "") for seed in TABLE_SEEDS]
-    again = [(LAYER, ROUNDS, " + retrain")] if ROUNDS > 1 else []
-    rows = [(paper_name(seed), number, suffix, seed) for seed, number, suffix in seeds + again]
+    seeds = [("{}", seed, 1) for seed in TABLE_SEEDS]
+    again = [("{} + retrain", LAYER, ROUNDS)] if ROUNDS > 1 else []
+    rows = [(form.format(paper_name(seed)), seed, number) for form, seed, number in [*seeds, *again]]
     return [
         {
-            "name": f"{name}{suffix}",
-            "paper": f"{name}{suffix.title()}" if name in PAPER_NODES and number < 3 else None,
+            "name": name,
+            "paper": name if paper_name(seed) in PAPER_NODES and number < 3 else None,
             "scores": scored_if_wanted(seed, number),
         }
-        for name, number, suffix, seed in rows
+        for name, seed, number in rows
     ]
 
 
@@ -279,6 +279,23 @@ def captions():
 def figure_settings(*keys, **more):
     """Return what a figure is drawn by: some keys of `figures`, and `more`."""
     return settings(**{key: config["figures"][key] for key in keys}, **more)
+
+
+def table_files(number):
+    """Return a table's files by their format, as outputs that the report takes in."""
+    return {
+        name: report(f"{TABLES}/table_{number}.{suffix}", category="Tables", caption=TABLE_CAPTION)
+        for name, suffix in FORMATS.items()
+    }
+
+
+def figure_files(number):
+    """Return a figure's files; the report takes the picture in."""
+    caption = f"../docs/report/figure_{number}.rst"
+    return {
+        "png": report(f"{FIGURES}/figure_{number}.png", category="Figures", caption=caption),
+        "pdf": f"{FIGURES}/figure_{number}.pdf",
+    }
 
 
 def segmented_folder(wildcards):

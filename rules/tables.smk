@@ -5,14 +5,6 @@ FORMATS = {"markdown": "md", "csv": "csv", "latex": "tex"}
 TABLE_FILES = [f"{TABLES}/table_{number}.{suffix}" for number in (1, 2, 3) for suffix in FORMATS.values()]
 
 
-def table_files(number):
-    """Return a table's files by their format, as outputs that the report takes in."""
-    return {
-        name: report(f"{TABLES}/table_{number}.{suffix}", category="Tables", caption=TABLE_CAPTION)
-        for name, suffix in FORMATS.items()
-    }
-
-
 TABLE_CAPTION = "../docs/report/paper_tables.rst"
 
 

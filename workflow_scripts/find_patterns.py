@@ -52,7 +52,7 @@ def parse_arguments():
 
 
 def classifier_of(shards: Sequence[MapShard], cams: Sequence[str]) -> str:
-    """Return the digest of the classifier of all features and CAMs. Raises TagsegError where it is not one."""
+    """Return the digest of the classifier of all features and CAMs. Raises TagsegError unless it is one."""
     origins = {str(shard.path): shard.origin for shard in shards} | {path: cam_origin(path) for path in cams}
     return common_origin(origins, "classifier")
 
