@@ -17,7 +17,7 @@ SCORES = f"scores/val/{NETWORK}.json"
 ONE_ROUND = (
     *("devkit", "index", "subsets", "classifier", "cam", "true_masks/val", SCORES),
     *(f"{stage}/{LAYER}" for stage in ("features", "patterns", "seed_masks", "proxy_masks")),
-    *(f"{stage}/{NETWORK}" for stage in ("segmenter", "logits", "predictions")),
+    *(f"segmenter/{NETWORK}", f"logits/{NETWORK}/val", f"predictions/{NETWORK}/val"),
 )
 """Of the miniature, what the scores of round 1 are made of, and nothing else."""
 
