@@ -270,6 +270,11 @@ def of_figure_layers(pattern):
     return [path for layer in FIGURE_LAYERS for path in shards(pattern.replace("{layer}", layer))]
 
 
+def configuration_of_results():
+    """Return the configuration that the page of results tells: all of it but what the target `segment` reads."""
+    return settings(**{key: value for key, value in config.items() if key != "new_photos"})
+
+
 def captions():
     """Return a digest of the captions, which the page of results takes from the documentation."""
     paths = sorted(Path(workflow.basedir, "docs/report").glob("*.rst"))

@@ -109,7 +109,7 @@ rule compose_report:
         mem_mb=2000,
         runtime=10,
     params:
-        settings=settings(**config),
+        settings=configuration_of_results(),
         index=subpath(input[0], parent=True),
         benchmarks=f"{RUN}/benchmarks",
         captions=captions(),

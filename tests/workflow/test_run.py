@@ -243,7 +243,7 @@ def test_checkpoints_hold_tensors_and_a_description_only(results, index):
 
 def test_training_logs_have_a_row_an_epoch(results):
     logs = list(results.rglob("training.json"))
-    assert len(logs) == 4
+    assert len(logs) == 8  # the classifier's, and those of seven segmenters
     for path in logs:
         (epoch,) = json.loads(path.read_text())["epochs"]
         assert epoch["epoch"] == 1 and np.isfinite(epoch["loss"])
@@ -298,7 +298,7 @@ def test_the_report_has_a_summary(results):
 @pytest.mark.parametrize("name", ["report/*.png", "tables/*.png"])
 def test_figures_can_be_opened_and_are_not_blank(results, name):
     paths = list(results.glob(name))
-    assert len(paths) == (5 if name.startswith("report") else 1)
+    assert len(paths) == (6 if name.startswith("report") else 1)
     for path in paths:
         pixels = read_photograph(path)
         assert min(pixels.shape[:2]) > 100 and pixels.std() > 1
