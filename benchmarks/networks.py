@@ -24,6 +24,7 @@ from tagseg.datasets.photos import index_photos  # noqa: E402
 from tagseg.deeplab import DeepLabLargeFov, SegmenterSettings  # noqa: E402
 from tagseg.devices import autocast, device, prepare, workers  # noqa: E402
 from tagseg.index import Photograph  # noqa: E402
+from tagseg.interrupts import Note  # noqa: E402
 from tagseg.losses import MaskLoss, TagLoss  # noqa: E402
 from tagseg.patterns import image_moments  # noqa: E402
 from tagseg.photographs import Augmentation, TrainingSet, batches, square, tag_vector  # noqa: E402
@@ -168,7 +169,7 @@ def trained(bench: Bench, model, data: TrainingSet, loss) -> tuple[float, float]
     if bench.where.type == "cuda":
         from_memory()
     alone = bench.seconds(from_memory)
-    whole = bench.seconds(training._train_epoch)
+    whole = bench.seconds(lambda: training._train_epoch(Note()))
     return len(data) / whole, alone / whole
 
 
