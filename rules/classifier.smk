@@ -17,7 +17,7 @@ rule train_classifier:
     retries: 3
     conda:
         "../envs/torch.yaml"
-    threads: 8
+    threads: COMPUTING
     resources:
         gpu=config["gpus"],
         mem_mb=8000,
@@ -51,7 +51,7 @@ rule extract_features:
         f"{RUN}/benchmarks/extract_features/{{layer}}/shard-{{shard}}.tsv"
     conda:
         "../envs/torch.yaml"
-    threads: 8
+    threads: COMPUTING
     resources:
         gpu=1,
         mem_mb=8000,
@@ -82,7 +82,7 @@ rule compute_cam:
         f"{RUN}/benchmarks/compute_cam/shard-{{shard}}.tsv"
     conda:
         "../envs/torch.yaml"
-    threads: 8
+    threads: COMPUTING
     resources:
         gpu=1,
         mem_mb=8000,

@@ -20,6 +20,7 @@ from tagseg.datasets.photos import TABLES as LABEL_TABLES
 from tagseg.images import PHOTOGRAPH_SUFFIXES
 from tagseg.index import INDEX_FILES
 from tagseg.nodes import AUTO, CAM_SEED, PAPER_NODES, TRUE_SEED, canonical_node
+from tagseg.threads import AUTO as AUTO_THREADS, MOST, THREADS
 
 # Jobs run the Python that runs Snakemake, also where its environment was not activated. They are told
 # where our scripts are by a variable: a param would re-run everything where the repository moved.
@@ -86,6 +87,11 @@ for section, keys in (
     (config["fetch"], ("folder",)),
 ):
     section.update({key: tidy_folder(section[key]) for key in keys if section[key] is not None})
+
+# With how many threads jobs compute comes from here and not from --cores, on which no result is to depend. It is no
+# param: another number changes last digits only, and re-runs nothing. Snakemake is asked for as many cores.
+os.environ.update({THREADS: str(config["threads"])})
+COMPUTING = MOST if config["threads"] == AUTO_THREADS else config["threads"]
 
 RUN = f"{config['results']}/{config['run']}"
 LAYER = canonical_node(config["layer"])

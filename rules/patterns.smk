@@ -18,7 +18,7 @@ rule find_patterns:
         layer=NODE,
     conda:
         "../envs/light.yaml"
-    threads: 4
+    threads: COMPUTING
     resources:
         mem_mb=8000,
         runtime=240,
@@ -31,7 +31,7 @@ rule find_patterns:
     shell:
         'python "$TAGSEG_SCRIPTS"/find_patterns.py --index {params.index:q} --settings {params.settings:q}'
         " --node {wildcards.layer} --subsets {input.subsets:q} --features {input.features:q}"
-        " --cam {input.cam:q} --patterns {output:q} 2> {log:q}"
+        " --cam {input.cam:q} --patterns {output:q} --threads {threads} 2> {log:q}"
 
 
 rule choose_layer:

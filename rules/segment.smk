@@ -16,7 +16,7 @@ rule segment_photographs:
         f"{RUN}/benchmarks/segment_photographs/{{name}}.tsv"
     conda:
         "../envs/torch.yaml"
-    threads: 8
+    threads: COMPUTING
     resources:
         gpu=1,
         mem_mb=8000,

@@ -21,7 +21,7 @@ rule train_segmenter:
     retries: 3
     conda:
         "../envs/torch.yaml"
-    threads: 8
+    threads: COMPUTING
     resources:
         gpu=config["gpus"],
         mem_mb=12000,
@@ -51,7 +51,7 @@ rule compute_logits:
         f"{RUN}/benchmarks/compute_logits/{NETWORK}/{{split}}/shard-{{shard}}.tsv"
     conda:
         "../envs/torch.yaml"
-    threads: 8
+    threads: COMPUTING
     resources:
         gpu=1,
         mem_mb=8000,

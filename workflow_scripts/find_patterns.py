@@ -4,7 +4,10 @@ A second pass turns each pattern so that its projection correlates positively wi
 sets the boundary between object and background.
 """
 
+from argparse import Namespace
 from collections.abc import Sequence
+
+from threadpoolctl import threadpool_limits
 
 from tagseg import commandline
 from tagseg.agreement import WEAK_CORRELATION, orient_patterns
@@ -21,10 +24,19 @@ from tagseg.patterns import (
     write_patterns,
 )
 from tagseg.subsets import read_subset
+from tagseg.threads import computing_threads, keep_to_cores
 
 
 def main() -> None:
     arguments = parse_arguments()
+    threads = computing_threads(arguments.threads)
+    keep_to_cores(arguments.threads, threads)
+    with threadpool_limits(threads):
+        find_patterns(arguments)
+
+
+def find_patterns(arguments: Namespace) -> None:
+    """Find, turn and write the patterns of all classes, and say what was found."""
     index = read_index(arguments.index)
     subsets = {tag: read_subset(arguments.subsets, tag) for tag in index.classes[1:]}
     cams = {name: maps for shard in arguments.cam for name, maps in read_cam(shard).items()}
@@ -43,6 +55,7 @@ def main() -> None:
 def parse_arguments():
     parser = commandline.parser(__doc__)
     commandline.add_settings(parser)
+    commandline.add_threads(parser)
     parser.add_argument("--node", required=True, metavar="NAME", help="layer of the features")
     parser.add_argument("--subsets", required=True, metavar="FOLDER")
     parser.add_argument("--features", required=True, nargs="+", metavar="FILE", help="all shards")

@@ -6,11 +6,12 @@ Photographs of several classes are more cluttered; their masks are passed on as 
 import numpy as np
 
 from tagseg import commandline
-from tagseg.crf import CrfSettings, in_processes, refine_labels
+from tagseg.crf import CrfSettings, refine_labels
 from tagseg.errors import TagsegError
 from tagseg.images import read_photograph
 from tagseg.index import Photograph, read_index
 from tagseg.mask_shards import MaskFile, mask_origin, read_mask_shards, write_mask_shard
+from tagseg.pools import in_processes
 
 
 def main() -> None:

@@ -5,20 +5,13 @@ cent; labels agree in at least 97 % of the pixels. Semantics that the reference 
 normalised symmetrically, K_ij / sqrt(n_i n_j) with n the row sums; a pixel's message to itself counts.
 """
 
-import multiprocessing
-import os
-import signal
-import time
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from tagseg import crf as crf_module
-from tagseg.crf import CrfSettings, in_processes, refine_labels, refine_probabilities
-from tagseg.failures import machine_failure
+from tagseg.crf import CrfSettings, refine_labels, refine_probabilities
 
 VOID = 255
 SIZE = 24
@@ -250,74 +243,6 @@ def test_photograph_of_another_size_is_refused():
     photograph, truth = coloured_shapes(0, 2)
     with pytest.raises(ValueError, match=r"photograph uint8 \(23, 24, 3\) for 24x24 unaries"):
         refine_probabilities(photograph[:-1], noisy_probabilities(0, truth, 2), ON_TEST)
-
-
-def square_and_process(number):
-    return number**2, os.getpid()
-
-
-@pytest.mark.parametrize("processes", [1, 2])
-def test_results_come_in_the_order_of_the_tasks(processes):
-    results = list(in_processes(square_and_process, iter(range(30)), processes))
-    assert [square for square, _ in results] == [number**2 for number in range(30)]
-    assert ({process for _, process in results} == {os.getpid()}) == (processes == 1)
-
-
-def fail_on_three(number):
-    if number == 3:
-        raise ValueError("three")
-    return number
-
-
-@pytest.mark.parametrize("processes", [1, 2])
-def test_failure_of_a_task_reaches_the_caller(processes):
-    with pytest.raises(ValueError, match="three"):
-        list(in_processes(fail_on_three, range(10), processes))
-
-
-def die_on_three(number):
-    if number == 3:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return number
-
-
-def test_a_killed_process_is_told():
-    with pytest.raises(BrokenProcessPool):
-        list(in_processes(die_on_three, range(10), 2))
-    assert "one of the job's processes was killed" in machine_failure(BrokenProcessPool())
-
-
-def begin_and_be_killed(told):
-    """Take the first of many tasks' results, say which process did it, and die as if memory were short."""
-    os.setsid()
-    results = in_processes(square_and_process, iter(range(1000)), 2)
-    told.send(next(results)[1])
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def test_processes_end_with_a_parent_that_was_killed():
-    hears, tells = multiprocessing.Pipe()
-    parent = multiprocessing.get_context("fork").Process(target=begin_and_be_killed, args=(tells,))
-    parent.start()
-    orphan = hears.recv()
-    parent.join()
-    patience = time.monotonic() + 20
-    try:
-        while is_running(orphan):
-            assert time.monotonic() < patience, "the process waits for a parent that is gone"
-            time.sleep(0.1)
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(parent.pid, signal.SIGKILL)
-
-
-def is_running(process):
-    """Say whether a process is alive: one that nobody has buried yet is not."""
-    try:
-        with open(f"/proc/{process}/stat") as stream:
-            return stream.read().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 def test_a_large_photograph_is_refined_small_and_keeps_its_size():

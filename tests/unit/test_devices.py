@@ -9,6 +9,7 @@ import torch
 from tagseg import devices
 from tagseg.devices import PRECISIONS, autocast, device, prepare, workers
 from tagseg.errors import TagsegError
+from tagseg.threads import THREADS
 
 CPU = torch.device("cpu")
 
@@ -164,10 +165,19 @@ def test_threads_are_as_many_as_given_and_one_at_least(settings_of_torch, given,
     assert torch.get_num_threads() == taken
 
 
+def test_threads_are_the_configured_ones_and_keep_to_the_cores(settings_of_torch, monkeypatch):
+    kept = []
+    monkeypatch.setattr(devices, "keep_to_cores", lambda cores, threads: kept.append((cores, threads)))
+    monkeypatch.setenv(THREADS, "3")
+    prepare(1, deterministic=False)
+    assert torch.get_num_threads() == 3 and kept == [(1, 3)]
+
+
 @pytest.fixture
 def settings_of_torch(monkeypatch):
     """Put back what `prepare` changes for the whole process."""
     monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
+    monkeypatch.delenv(THREADS, raising=False)
     threads, benchmark = torch.get_num_threads(), torch.backends.cudnn.benchmark
     yield
     torch.set_num_threads(threads)

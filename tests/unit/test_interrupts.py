@@ -164,7 +164,7 @@ def test_a_stage_that_is_told_to_end_leaves_nothing(tmp_path, number, status):
 POOL = """
 import os, signal, sys, time
 from tagseg import commandline
-from tagseg.crf import in_processes
+from tagseg.pools import in_processes
 from tagseg.mask_shards import write_mask_shard
 import numpy as np
 def mask(number):

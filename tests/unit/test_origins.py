@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info
 
 import find_patterns
 import refine_masks
@@ -18,6 +19,7 @@ from tagseg.mask_shards import mask_origin
 from tagseg.origins import common_origin
 from tagseg.patterns import patterns_classifier
 from tagseg.subsets import write_subsets
+from tagseg.threads import THREADS
 
 
 def test_one_origin_is_returned():
@@ -74,6 +76,20 @@ def find(monkeypatch, folder):
 def test_patterns_name_the_classifier_of_features_and_cam(folder, monkeypatch):
     find(monkeypatch, folder)
     assert patterns_classifier(folder / "patterns") == "5eed"
+
+
+def test_patterns_are_computed_with_the_configured_threads(folder, monkeypatch):
+    seen, moments = [], find_patterns.class_moments
+
+    def watched(*arguments):
+        seen.extend(pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas")
+        return moments(*arguments)
+
+    monkeypatch.setattr(find_patterns, "class_moments", watched)
+    monkeypatch.setattr(find_patterns, "keep_to_cores", lambda cores, threads: seen.append((cores, threads)))
+    monkeypatch.setenv(THREADS, "3")
+    find(monkeypatch, folder)
+    assert seen[0] == (1, 3) and set(seen[1:]) == {3}
 
 
 @pytest.mark.parametrize(

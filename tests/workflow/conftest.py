@@ -19,12 +19,13 @@ MINI = "tests/workflow/mini.yaml"
 class Checkout:
     """A copy of the repository's sources in a folder of its own, in which Snakemake is run."""
 
+    name, overlays, max_threads = "mini", (MINI,), 1
     targets = ("all", "ablation", "upper_bound", "tables", "figures")
     target_rules = frozenset({*targets, "segment", "submission"})
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.python = folder, sys.executable
-        self.results = folder / "results" / "mini"
+        self.results = folder / "results" / self.name
         self.finished: subprocess.CompletedProcess | None = None
         self.first_plan: Counter[str] = Counter()
         self.sources = copy_sources(folder)
@@ -51,10 +52,11 @@ class Checkout:
             timeout=1800,
         )
 
-    def _command(self, *arguments, config=None, base=(MINI,), cores: int = 2, threads: int = 1) -> list[str]:
+    def _command(self, *arguments, config=None, base=None, cores=2, max_threads=None) -> list[str]:
         """Return Python's arguments; `config`, nested, is laid over the overlays `base`."""
-        files = [*base, *([self._write(config)] if config else [])]
-        options = ["--cores", cores, "--max-threads", threads, "--resources", "gpu=2", "--configfile", *files]
+        files = [*(self.overlays if base is None else base), *([self._write(config)] if config else [])]
+        limits = ["--cores", cores, "--max-threads", max_threads or self.max_threads]
+        options = [*limits, "--resources", "gpu=2", *(["--configfile", *files] if files else [])]
         return ["-m", "snakemake", *map(str, (*options, *arguments))]
 
     def _surroundings(self) -> dict:
@@ -96,6 +98,13 @@ class Checkout:
             path.write_bytes(before)
 
 
+class DemoCheckout(Checkout):
+    """A copy in which the embedded default is run, in its true size and as the README runs it."""
+
+    name, overlays, max_threads = "demo", (), 8
+    targets = ("all",)
+
+
 def source_files() -> list[str]:
     """Return the files that git knows, or would: neither results nor anything else that it ignores."""
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
@@ -132,14 +141,24 @@ def checkout(tmp_path_factory) -> Checkout:
 @pytest.fixture(scope="session")
 def fresh_checkout(tmp_path_factory):
     """How to make a copy in which nothing was run."""
-    return lambda name: Checkout(tmp_path_factory.mktemp(name) / "repository")
+    return lambda name, kind=Checkout: kind(tmp_path_factory.mktemp(name) / "repository")
+
+
+def run_whole(made: Checkout) -> Checkout:
+    """Run all targets of a copy, undisturbed; return it."""
+    made.first_plan = made.planned()
+    made.finished = made.snakemake("--", *made.targets)
+    assert made.finished.returncode == 0, made.finished.stdout[-8000:]
+    return made
 
 
 @pytest.fixture(scope="session")
 def run(tmp_path_factory) -> Checkout:
     """A copy in which all targets were run on the miniature. Its results are not to be altered."""
-    made = Checkout(tmp_path_factory.mktemp("whole") / "repository")
-    made.first_plan = made.planned()
-    made.finished = made.snakemake("--", *made.targets)
-    assert made.finished.returncode == 0, made.finished.stdout[-8000:]
-    return made
+    return run_whole(Checkout(tmp_path_factory.mktemp("whole") / "repository"))
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory) -> Checkout:
+    """A copy in which the embedded default was run: minutes. Its results are not to be altered."""
+    return run_whole(DemoCheckout(tmp_path_factory.mktemp("demo") / "repository"))

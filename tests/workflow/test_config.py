@@ -17,6 +17,7 @@ MISTAKES = {
     "wrong types": (
         {
             "shards": "two",
+            "threads": "many",
             "layer": 5,
             "subsets": {"cap": 1.5},
             "features": {"sizes": 64, "flip": "yes"},
@@ -26,6 +27,7 @@ MISTAKES = {
         },
         [
             r"shards: 'two'",
+            r"threads: 'many'",
             r"layer: 5",
             r"subsets\.cap: 1\.5",
             r"features\.sizes: 64",
@@ -36,8 +38,13 @@ MISTAKES = {
         ],  # fmt: skip
     ),
     "negative": (
-        {"random_seed": -1, "subsets": {"cap": -5}, "classifier": {"training": {"head_lr": -0.1}}},
-        [r"random_seed: -1", r"subsets\.cap: -5", r"classifier\.training\.head_lr: -0\.1"],
+        {
+            "random_seed": -1,
+            "threads": 0,
+            "subsets": {"cap": -5},
+            "classifier": {"training": {"head_lr": -0.1}},
+        },
+        [r"random_seed: -1", "threads: 0", r"subsets\.cap: -5", r"classifier\.training\.head_lr: -0\.1"],
     ),
     "zero": (
         {

@@ -27,6 +27,7 @@ CONFIG_CHANGES = {
         ["draw_figure_1", "draw_figure_4", "draw_figure_5"],
     ),
     "gpus": ({"gpus": 2}, []),
+    "threads": ({"threads": 2}, []),
 }
 
 MODULES = ("crf", "mask_grids", "metrics", "paper_figures", "report_page", "training")

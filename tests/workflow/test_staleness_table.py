@@ -303,6 +303,7 @@ CHANGES: dict[str, Plan] = {
     "`dataset.val_share`": setting(dataset={"val_share": 0.5}),
     "`dataset.true_masks: [val]`": setting(dataset={"true_masks": ["val"]}),
     "`gpus`": setting(gpus=2),
+    "`threads`": setting(threads=2),
     # Data
     "a class more in `classes.txt`": data(lambda folder: append_line(folder / "classes.txt", "horse")),
     "one image replaced": data(lambda folder: write_photograph(folder / "1.jpg", width=16)),

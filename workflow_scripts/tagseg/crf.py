@@ -1,20 +1,11 @@
 """Dense CRF (Krähenbühl & Koltun 2011) as the last refinement of masks, through pydensecrf."""
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context
-from typing import TypeVar
 
 import numpy as np
 from pydensecrf.densecrf import DenseCRF2D
 
 from tagseg.images import VOID, largest_map, resize_mask, shrink_photograph
-from tagseg.interrupts import begin_pool_process
-
-Task = TypeVar("Task")
-Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -89,26 +80,3 @@ def _hard_unary(mask: np.ndarray, labels: np.ndarray, confidence: float) -> np.n
     probabilities = np.where(mask == labels[:, None, None], confidence, others)
     probabilities[:, mask == VOID] = 1 / len(labels)
     return probabilities
-
-
-def in_processes(
-    function: Callable[[Task], Result], tasks: Iterable[Task], processes: int
-) -> Iterator[Result]:
-    """Yield function(task) in the order of `tasks`: pydensecrf holds the GIL, so processes, not threads.
-
-    A few tasks are under way at once and no more, so that a long iterable never lies in memory whole. Raises
-    BrokenProcessPool where one of the processes is killed, which `commandline.run` tells.
-    """
-    if processes <= 1:
-        yield from map(function, tasks)
-        return
-    # Forked children start at once; they call neither CUDA nor torch, which a fork would break.
-    fork = get_context("fork")
-    with ProcessPoolExecutor(processes, mp_context=fork, initializer=begin_pool_process) as pool:
-        under_way: deque[Future[Result]] = deque()
-        for task in tasks:
-            under_way.append(pool.submit(function, task))
-            if len(under_way) > 3 * processes:
-                yield under_way.popleft().result()
-        while under_way:
-            yield under_way.popleft().result()

@@ -11,6 +11,7 @@ import torch
 
 from tagseg.distributed import processes
 from tagseg.errors import TagsegError
+from tagseg.threads import computing_threads, keep_to_cores
 
 PRECISIONS = ("auto", "float32", "bfloat16")
 
@@ -99,13 +100,17 @@ def _has_bfloat16(where: torch.device) -> bool:
     return torch.cpu._is_avx512_bf16_supported()
 
 
-def prepare(threads: int, deterministic: bool) -> None:
-    """Compute on the CPU with as many threads as the job was given; before anything is computed.
+def prepare(cores: int, deterministic: bool) -> None:
+    """Set with how many threads to compute on the CPU; before anything is computed.
+
+    They are shared out among the processes of a training, and keep to the `cores` that the job may use.
 
     `deterministic` asks for algorithms that give the same bits every time on one GPU too; where torch has
     none for an operation it warns, and goes on. Otherwise cuDNN may try which of its algorithms is fastest.
     """
+    threads = computing_threads(cores)
     torch.set_num_threads(max(1, threads // processes()))
+    keep_to_cores(cores, threads)
     if deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS asks for it by this name
         torch.use_deterministic_algorithms(True, warn_only=True)
@@ -113,6 +118,6 @@ def prepare(threads: int, deterministic: bool) -> None:
     torch.backends.cudnn.benchmark = not deterministic
 
 
-def workers(where: torch.device, threads: int) -> int:
+def workers(where: torch.device, cores: int) -> int:
     """Return how many processes are to load photographs: on the CPU none, they would take its threads."""
-    return max(1, threads // processes()) if where.type == "cuda" else 0
+    return max(1, cores // processes()) if where.type == "cuda" else 0

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tagseg.checkpoints import fill, load_checkpoint
-from tagseg.crf import CrfSettings, in_processes, refine_probabilities
+from tagseg.crf import CrfSettings, refine_probabilities
 from tagseg.deeplab import DeepLabLargeFov, SegmenterSettings
 from tagseg.devices import autocast
 from tagseg.errors import TagsegError
@@ -17,6 +17,7 @@ from tagseg.images import largest_map, read_photograph, shrink_photograph
 from tagseg.index import Photograph
 from tagseg.map_shards import MapShard, View, views
 from tagseg.photographs import batches, square
+from tagseg.pools import in_processes
 
 BATCH = 16  # photographs that go through the network at once
 

@@ -13,7 +13,6 @@ from pathlib import Path, PurePosixPath
 
 from tagseg.cam_shards import cam_origin, read_cam
 from tagseg.checkpoints import load_checkpoint
-from tagseg.crf import in_processes
 from tagseg.errors import TagsegError
 from tagseg.files import digest, read_json
 from tagseg.images import read_mask, read_photograph
@@ -22,6 +21,7 @@ from tagseg.map_shards import MapShard
 from tagseg.mask_shards import MANIFEST, mask_origin, read_mask_shards
 from tagseg.nodes import CAM_SEED, TRUE_SEED
 from tagseg.patterns import patterns_classifier, patterns_digest, read_patterns
+from tagseg.pools import in_processes
 from tagseg.true_masks import TABLE, read_true_masks
 
 CLASSIFIER = "classifier/checkpoint.pth"

@@ -8,7 +8,6 @@ from typing import NamedTuple, TypeVar
 
 from tagseg.commandline import progress
 from tagseg.datasets.common import collected
-from tagseg.datasets.pools import in_processes
 from tagseg.datasets.problems import DatasetProblems, Problem
 from tagseg.datasets.readers import (
     collect_true_masks,
@@ -20,6 +19,7 @@ from tagseg.datasets.readers import (
 from tagseg.errors import TagsegError
 from tagseg.images import read_mask
 from tagseg.index import Index, Photograph
+from tagseg.pools import SMALL_TASKS, in_processes
 from tagseg.true_masks import read_true_masks, write_true_masks
 
 Result = TypeVar("Result")
@@ -66,7 +66,8 @@ def _all_masks(
         collect = partial(_collect, settings["true_masks"], without_untagged(index), split, folder, processes)
         masks |= _attempt(collect, problems) or {}
     tasks = [(row, masks[row.id], len(index.classes)) for row in index.photographs if row.id in masks]
-    for found in progress(in_processes(_mask_problems, tasks, processes), "true masks read", len(tasks)):
+    read = in_processes(_mask_problems, tasks, processes, SMALL_TASKS)
+    for found in progress(read, "true masks read", len(tasks)):
         problems += found
     return masks
 

@@ -21,10 +21,10 @@ from tagseg.datasets.coco_annotations import (
     is_whole,
     shown,
 )
-from tagseg.datasets.pools import in_processes
 from tagseg.datasets.problems import DatasetProblems
 from tagseg.images import VOID, encode_mask
 from tagseg.index import Index, Photograph
+from tagseg.pools import SMALL_TASKS, in_processes
 
 MARGIN = 5.0
 """A polygon may leave the photograph by so many pixels, as tools let it; it is cut at the border."""
@@ -247,5 +247,6 @@ def _write_mask(task: tuple[Path, Photograph, Sequence[Instance]]) -> None:
 
 def _write_masks(tasks: Sequence[tuple], processes: int) -> None:
     """Write all masks: pycocotools holds the GIL, so in processes, not threads."""
-    for _ in progress(in_processes(_write_mask, tasks, processes), "true masks made", len(tasks)):
+    made = in_processes(_write_mask, tasks, processes, SMALL_TASKS)
+    for _ in progress(made, "true masks made", len(tasks)):
         pass

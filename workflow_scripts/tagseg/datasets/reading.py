@@ -6,12 +6,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
-from tagseg.datasets.pools import in_processes
 from tagseg.datasets.problems import Problem, printable
 from tagseg.errors import TagsegError
 from tagseg.files import atomic_file
 from tagseg.images import UnreadableImage, read_photograph
 from tagseg.index import Photograph
+from tagseg.pools import SMALL_TASKS, in_processes
 
 UNKNOWN = (0, 0)
 """Width and height of a row whose data set does not say them."""
@@ -64,7 +64,7 @@ class Reading:
         read, is one of the `problems` in any case; `problem_of` makes one of a row and a text.
         """
         self.count = len(rows)
-        found = in_processes(_with_size, rows, self.processes)
+        found = in_processes(_with_size, rows, self.processes, SMALL_TASKS)
         kept = []
         for row, answer in zip(rows, self.progress(found, "photographs read", len(rows)), strict=True):
             if isinstance(answer, Photograph):
