@@ -459,6 +459,29 @@ def test_halves_become_float32(tmp_path, resnet18_state):
     )
 
 
+def test_a_file_of_torch_before_1_6_is_read(tmp_path, resnet18_state):
+    torch.save(resnet18_state, tmp_path / "w.pth", _use_new_zipfile_serialization=False)
+    assert_loads(str(tmp_path / "w.pth"), resnet18_state)
+
+
+def test_a_file_that_would_fill_the_memory_is_refused(tmp_path):
+    saved(tmp_path / "w.pth", {"conv1.weight": torch.zeros(1).expand(4 * 10**9)})
+    with pytest.raises(TagsegError, match="w.pth: not a state dict .*conv1.weight is no plain tensor"):
+        read_state(tmp_path / "w.pth")
+
+
+def test_a_flipped_bit_is_told(tmp_path):
+    path = tmp_path / "w.pth"
+    saved(path, {"conv1.weight": torch.arange(12.0)})
+    content = bytearray(path.read_bytes())
+    content[content.index(torch.arange(12.0).numpy().tobytes()) + 6] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(
+        TagsegError, match="w.pth: not a file of weights .damaged, the checksum .*; replace it"
+    ):
+        read_state(path)
+
+
 def test_a_missing_file_is_told(tmp_path):
     with pytest.raises(TagsegError, match="no such weights file"):
         build_backbone("resnet18", str(tmp_path / "absent.pth"), 16)

@@ -248,9 +248,9 @@ def test_fc6_answers_like_the_fully_connected_layer(features):
 
 @pytest.fixture
 def loads(monkeypatch, features):
-    """What `torch.load` gives to the backbones: a whole VGG16, once only; and how often it was asked."""
+    """What `read_state` gives to the backbones: a whole VGG16, once only; and how often it was asked."""
     asked = Mock(side_effect=[{**features, **fully_connected()}])
-    monkeypatch.setattr(backbones.torch, "load", asked)
+    monkeypatch.setattr(backbones, "read_state", asked)
     return asked
 
 
@@ -330,7 +330,7 @@ def test_where_they_cannot_be_had_fc6_and_fc7_stay_random_and_it_is_said(case, c
 def test_other_backbones_leave_the_head_random(tmp_path, monkeypatch, capsys):
     network = architecture("timm:resnet10t")
     state = {**network.build(32).state_dict(), **fully_connected()}
-    monkeypatch.setattr(backbones.torch, "load", lambda *_, **__: state)
+    monkeypatch.setattr(backbones, "read_state", lambda _: state)
     model = DeepLabLargeFov(SegmenterSettings("timm:resnet10t", "w.pth", 16, 1024), 3)
     assert not model.head[0].bias.any()
     assert capsys.readouterr().err == ""

@@ -13,9 +13,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from tagseg.checkpoints import why_unread
 from tagseg.errors import TagsegError
 from tagseg.nodes import canonical_node
+from tagseg.torch_files import NotData, read_data, state_dict
 from tagseg.torchvision_mend import import_torchvision
 
 import_torchvision()
@@ -203,17 +203,23 @@ def _first_line(error: Exception) -> str:
 
 
 def read_state(path: str | Path) -> Mapping[str, Tensor]:
-    """Read a state dict from a file, as data only. Raises TagsegError where it is missing or no such."""
+    """Read a state dict from a file, as data only, also one that torch wrote before version 1.6.
+
+    Raises TagsegError where it is missing, damaged or no such; OSError where the machine cannot read it.
+    """
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        content = read_data(path, old_form=True)
     except FileNotFoundError:
         raise TagsegError(f"{path}: no such weights file; give its path or use {PRETRAINED!r}") from None
-    except Exception as error:  # torch.load raises whatever the bytes make its readers raise
-        raise TagsegError(f"{path}: not a file of weights ({why_unread(error)}); replace it") from None
-    state = state.get("state_dict", state) if isinstance(state, dict) else state
-    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise TagsegError(f"{path}: not a state dict of tensors; save model.state_dict() alone")
-    return state
+    except NotData as error:
+        raise TagsegError(f"{path}: not a file of weights ({error}); replace it") from None
+    content = content.get("state_dict", content) if isinstance(content, dict) else content
+    try:
+        return state_dict(content, path)
+    except NotData as error:
+        raise TagsegError(
+            f"{path}: not a state dict of tensors ({error}); save model.state_dict() alone"
+        ) from None
 
 
 def _torchvision_weights(enum: str) -> Callable[[], Mapping[str, Tensor]]:
