@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tagseg.backbones import Backbone, build_backbone
-from tagseg.checkpoints import fill, load_checkpoint
+from tagseg.checkpoints import load_settings, rebuilt
 from tagseg.errors import TagsegError
 
 
@@ -62,12 +62,8 @@ def load_classifier(path: str, classes: tuple[str, ...]) -> Classifier:
 
     Raises TagsegError where the checkpoint is none or of other classes.
     """
-    description, state = load_checkpoint(path)
-    if description.get("kind") != "classifier" or tuple(description["classes"]) != classes:
-        raise TagsegError(f"{path}: not a classifier of these classes; delete it and train again")
-    classifier = Classifier(ClassifierSettings(**description["settings"]), len(classes))
-    fill(classifier, state, path)
-    return classifier.eval()
+    settings, state = load_settings(path, "classifier", classes, ClassifierSettings)
+    return rebuilt(Classifier, settings, len(classes), state, path)
 
 
 def feature_extractor(classifier: Classifier, node: str) -> Backbone:

@@ -1,6 +1,6 @@
 """Multi-scale prediction: what the trained segmenter says of photographs of any size."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,11 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tagseg.checkpoints import fill, load_checkpoint
+from tagseg.checkpoints import another_network, load_settings, rebuilt
 from tagseg.crf import CrfSettings, refine_probabilities
 from tagseg.deeplab import DeepLabLargeFov, SegmenterSettings
 from tagseg.devices import autocast
-from tagseg.errors import TagsegError
 from tagseg.images import largest_map, read_photograph, shrink_photograph
 from tagseg.index import Photograph
 from tagseg.map_shards import MapShard, View, views
@@ -20,6 +19,8 @@ from tagseg.photographs import batches, square
 from tagseg.pools import in_processes
 
 BATCH = 16  # photographs that go through the network at once
+MOST_DILATION = 256
+"""Of a segmenter's head: the configuration takes no larger one."""
 
 
 @dataclass(frozen=True)
@@ -36,12 +37,24 @@ def load_segmenter(path: str, classes: tuple[str, ...]) -> DeepLabLargeFov:
 
     Raises TagsegError where the checkpoint is none or of other classes.
     """
-    description, state = load_checkpoint(path)
-    if description.get("kind") != "segmenter" or tuple(description["classes"]) != classes:
-        raise TagsegError(f"{path}: not a segmenter of these classes; delete it and train again")
-    model = DeepLabLargeFov(SegmenterSettings(**description["settings"]), len(classes))
-    fill(model, state, path)
-    return model.eval().to(memory_format=torch.channels_last)
+    settings, state = load_settings(path, "segmenter", classes, SegmenterSettings)
+    if misfit := _misfit(settings, state):
+        raise another_network(path, misfit)
+    model = rebuilt(DeepLabLargeFov, settings, len(classes), state, path)
+    return model.to(memory_format=torch.channels_last)
+
+
+def _misfit(settings: SegmenterSettings, state: Mapping[str, Tensor]) -> str | None:
+    """Return why a state dict is of no segmenter of these settings, None where it may be.
+
+    Asked before the network is built: its memory is to be that of the file, not of what a number says.
+    """
+    first = state.get("head.0.weight")
+    if first is None or first.shape[:1] != (settings.head_channels,):
+        return f"the head has not {settings.head_channels} channels"
+    if not 1 <= settings.head_dilation <= MOST_DILATION:
+        return f"its dilation is {settings.head_dilation}"
+    return None
 
 
 def multi_scale_scores(
