@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import nn
 
-from helpers import photograph_rows, small_disk
+from helpers import MakesFolder, photograph_rows, small_disk
 from tagseg.epochs import LoaderKilled, _told
 from tagseg.errors import TagsegError
 from tagseg.failures import machine_failure
@@ -282,6 +282,66 @@ def test_a_state_that_is_not_ours_is_left_aside(rows, tmp_path, damage):
     if damage in ("truncated", "empty"):
         state.write_bytes(state.read_bytes()[: 500 if damage == "truncated" else 0])
     assert_identical(weights_after(training_of(rows), state), expected)
+
+
+@pytest.mark.parametrize(
+    "content", [[1], torch.zeros(2), {}, {"epoch": 3}, {"identity": 5}, {"identity": torch.zeros(3)}]
+)
+def test_a_file_of_something_else_is_no_state(rows, tmp_path, content):
+    expected = weights_after(training_of(rows), tmp_path / "uninterrupted")
+    torch.save(content, tmp_path / "state")
+    assert_identical(weights_after(training_of(rows), tmp_path / "state"), expected)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"epoch": None},
+        {"epoch": 1.0},
+        {"epoch": 99},
+        {"epoch": 2},
+        {"log": "x"},
+        {"so_far": {"steps": 3}},
+        {"so_far": {"loss": torch.zeros(4)}},
+        {"so_far": {"seconds": "many"}},
+        {"so_far": {"sigma": 1}},
+        {"model": {}},
+        {"model": {"head.weight": torch.zeros(9, 9)}},
+        {"optimizer": 5},
+        {"schedule": 5},
+        {"random": 5},
+        {"random": [{}]},
+        {"random": [{"cpu": torch.zeros(3)}]},
+    ],
+)
+def test_a_malformed_state_costs_the_epochs_not_the_run(rows, tmp_path, change, capsys):
+    expected = weights_after(training_of(rows), tmp_path / "uninterrupted")
+    path = tmp_path / "state"
+    weights_after(training_of(rows, epochs=1), path)
+    torch.save({**torch.load(path, weights_only=True), **change}, path)
+    capsys.readouterr()
+    again = training_of(rows)
+    assert_identical(weights_after(again, path), expected)
+    assert len(again.log) == 3
+    assert f"{path}: malformed (" in (said := capsys.readouterr().err) and "starts anew" in said
+
+
+def test_what_a_state_would_run_is_not_run(rows, tmp_path):
+    expected = weights_after(training_of(rows), tmp_path / "uninterrupted")
+    torch.save({"identity": "ours", "epoch": MakesFolder(tmp_path / "executed")}, tmp_path / "state")
+    assert_identical(weights_after(training_of(rows), tmp_path / "state"), expected)
+    assert not (tmp_path / "executed").exists()
+
+
+def test_a_flipped_bit_in_a_state_is_noticed(rows, tmp_path, capsys):
+    path = tmp_path / "state"
+    weights_after(training_of(rows, epochs=1), path)
+    weight = torch.load(path, weights_only=True)["model"]["head.weight"]
+    content = bytearray(path.read_bytes())
+    content[content.index(weight.numpy().tobytes())] ^= 1
+    path.write_bytes(content)
+    weights_after(training_of(rows), path)
+    assert f"{path}: unreadable (damaged, the checksum of " in capsys.readouterr().err
 
 
 def test_the_state_lies_beside_the_checkpoint_until_success(tmp_path):

@@ -5,6 +5,7 @@ batch, a share may be computed in parts where memory is short, and the gradient 
 """
 
 import contextlib
+import copy
 import hashlib
 import json
 import os
@@ -27,6 +28,7 @@ from tagseg.files import LastingStream, atomic_file, digest
 from tagseg.interrupts import Note, signals_noted
 from tagseg.losses import Loss
 from tagseg.photographs import TrainingSet
+from tagseg.torch_files import NotData, read_data
 
 STEPS_BETWEEN_CHECKS = 20
 """On a GPU the loss is looked at once in so many steps: a look waits for all that is under way."""
@@ -233,8 +235,12 @@ class Training:
         random = gathered(_random_state(self.where))
         if not is_main():
             return
-        state = {
-            "identity": identity,
+        with atomic_file(state_file) as aside, LastingStream(aside) as stream:
+            torch.save({"identity": identity, **self._state(random)}, stream)
+
+    def _state(self, random: list[dict[str, Tensor]]) -> dict:
+        """Return what `_take_over` takes; `random` has the state of each process's random generators."""
+        return {
             "epoch": self.epoch,
             "so_far": vars(self.so_far),
             "log": self.log,
@@ -243,36 +249,63 @@ class Training:
             "schedule": self.schedule.state_dict(),
             "random": random,
         }
-        with atomic_file(state_file) as aside, LastingStream(aside) as stream:
-            torch.save(state, stream)
 
     def _resume(self, state_file: Path, identity: str) -> None:
         """Take over the state of an interrupted run of the same identity, if there is one.
 
-        Raises OSError where the machine cannot read it now: to begin anew would cost all epochs.
+        A damaged or malformed state costs the epochs, not the run. Raises OSError where the machine cannot
+        read it now: to begin anew would cost all epochs.
         """
         try:
-            state = torch.load(state_file, map_location="cpu", weights_only=True)
+            state = read_data(state_file)
         except FileNotFoundError:
             return
-        except OSError:
-            raise
-        except Exception as error:  # a damaged state costs the epochs, not the run
+        except NotData as error:
             say(f"{state_file}: unreadable ({error}); training starts anew")
             return
-        if state.get("identity") != identity:
-            return
+        if not isinstance(state, dict) or "identity" not in state:
+            say(f"{state_file}: no state of a training; training starts anew")
+        elif state["identity"] == identity and self._takes_over(state, state_file):
+            step = f", step {self.so_far.steps} of {len(self.batches)}" if self.so_far.steps else ""
+            say(f"resumed after epoch {self.epoch}{step}")
+
+    def _takes_over(self, state: dict, state_file: Path) -> bool:
+        """Take over a state if it is sound, and say whether it is; else everything is as it was before."""
+        before = copy.deepcopy(self._state([_random_state(self.where)] * processes()))
+        try:
+            self._take_over(state)
+        except Exception as error:  # torch raises whatever a malformed state makes it raise
+            self._take_over(before)
+            say(f"{state_file}: malformed ({_first_line(error)}); training starts anew")
+            return False
+        return True
+
+    def _take_over(self, state: dict) -> None:
+        """Go on from a state of `_state`. Raises any Exception where it is none."""
+        self.epoch, self.so_far, self.log = self._progress(state)
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.schedule.load_state_dict(state["schedule"])
         if rank() < len(state["random"]):  # with more processes than before, the new ones go on as they began
             _set_random_state(state["random"][rank()], self.where)
-        self.epoch, self.log = state["epoch"], state["log"]
-        self.so_far = EpochSoFar(**state.get("so_far", {}))
+
+    def _progress(self, state: dict) -> tuple[int, EpochSoFar, list[dict]]:
+        """Return epoch, what it has come to, and log of a state. Raises any Exception where they are none."""
+        epoch, so_far, log = state["epoch"], EpochSoFar(**state.get("so_far", {})), state["log"]
+        for number, most in ((epoch, self.settings.epochs), (so_far.steps, len(self.batches) - 1)):
+            if not isinstance(number, int) or not 0 <= number <= most:
+                raise ValueError(f"{number!r}, where {most} is the most")
+        if not isinstance(log, list) or len(log) != epoch:
+            raise ValueError(f"a log of {epoch} epochs it has not")
+        if so_far.loss.shape != () or not so_far.seconds >= 0 or not so_far.seconds_waiting >= 0:
+            raise ValueError("its loss or seconds are none")
         if not is_main():  # the sum of a process that was alone is taken over once
-            self.so_far.loss = torch.zeros_like(self.so_far.loss)
-        step = f", step {self.so_far.steps} of {len(self.batches)}" if self.so_far.steps else ""
-        say(f"resumed after epoch {self.epoch}{step}")
+            so_far.loss = torch.zeros_like(so_far.loss)
+        return epoch, so_far, log
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def _random_state(where: torch.device) -> dict[str, Tensor]:
