@@ -277,3 +277,131 @@ def test_share_of_the_maximum():
 @pytest.mark.parametrize("value", [0.0, -3.0])
 def test_share_of_no_maximum_is_0(value):
     assert not share_of_maximum(np.full((2, 3), value, np.float32)).any()
+
+
+# ------------------------------------------------------------------------------ made to mislead
+
+
+def external_storage(file, name, dataset):
+    """Put a dataset of the same form there whose values another file has."""
+    other = Path(file.filename).with_name("other.bin")
+    other.write_bytes(dataset[()].tobytes())
+    form = {"dtype": dataset.dtype, "external": [(str(other), 0, dataset.nbytes)]}
+    shape = dataset.shape
+    del file[name]
+    file.create_dataset(name, shape, **form)
+
+
+def virtual(file, name, dataset):
+    """Put a dataset of the same form there that is a view of another file's."""
+    other = Path(file.filename).with_name("other.h5")
+    with h5py.File(other, "w") as source:
+        source[name] = dataset[()]
+    layout = h5py.VirtualLayout(dataset.shape, dataset.dtype)
+    layout[...] = h5py.VirtualSource(str(other), name, dataset.shape)
+    del file[name]
+    file.create_virtual_dataset(name, layout)
+
+
+def external_link(file, name, dataset):
+    """Put a link there to a dataset of the same form in another file."""
+    other = Path(file.filename).with_name("other.h5")
+    with h5py.File(other, "w") as target:
+        file.copy(name, target)
+    del file[name]
+    file[name] = h5py.ExternalLink(str(other), name)
+
+
+def group(file, name, dataset):
+    del file[name]
+    file.create_group(name)
+
+
+def never_written(file, name, dataset):
+    """Put a dataset of terabytes there, of which no byte is in the file."""
+    kind, shape = dataset.dtype, (10**7, *(10**4 for _ in dataset.shape[1:]))
+    del file[name]
+    file.create_dataset(name, shape, kind, chunks=(1, *(100 for _ in shape[1:])))
+
+
+MISLEADING = [external_storage, virtual, external_link, group, never_written]
+
+
+def write_cams(path):
+    write_cam(path, [(name, 1, np.ones((4, 6), np.float32)) for name in IDS])
+
+
+@pytest.mark.parametrize("change", MISLEADING)
+@pytest.mark.parametrize("name", ["ids", "8"])
+def test_maps_that_are_not_in_the_file_are_refused(tmp_path, maps, name, change):
+    write_shard(tmp_path / "a.h5", maps)
+    with h5py.File(tmp_path / "a.h5", "r+") as file:
+        change(file, name, file[name])
+    with pytest.raises(TagsegError, match=r"a\.h5: .*; delete it and run again"):
+        MapShard(tmp_path / "a.h5")
+
+
+@pytest.mark.parametrize("change", MISLEADING)
+@pytest.mark.parametrize("name", ["ids", "classes", "maps"])
+def test_cams_that_are_not_in_the_file_are_refused(tmp_path, name, change):
+    write_cams(tmp_path / "cam.h5")
+    with h5py.File(tmp_path / "cam.h5", "r+") as file:
+        change(file, name, file[name])
+    with pytest.raises(TagsegError, match=r"cam\.h5: not a shard of CAMs .*; delete it and run again"):
+        read_cam(tmp_path / "cam.h5")
+
+
+def test_maps_that_were_never_written_are_refused(tmp_path, maps):
+    """HDF5 would give zeros for them."""
+    write_shard(tmp_path / "a.h5", maps)
+    with h5py.File(tmp_path / "a.h5", "r+") as file:
+        shape = file["8"].shape
+        file.create_dataset("16", shape, np.float16, chunks=(1, *shape[1:]))[0] = maps[0]
+    with pytest.raises(TagsegError, match=r"a\.h5: view 16 has not a chunk a photograph; delete it"):
+        MapShard(tmp_path / "a.h5")
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.int16, np.complex64, "S4"])
+def test_maps_of_another_type_are_refused(tmp_path, maps, kind):
+    write_shard(tmp_path / "a.h5", maps)
+    with h5py.File(tmp_path / "a.h5", "r+") as file:
+        shape = file["8"].shape
+        del file["8"]
+        file.create_dataset("8", data=np.zeros(shape, kind), chunks=(1, *shape[1:]))
+    with pytest.raises(TagsegError, match=r"a\.h5: view 8 is .*, not float16; delete it and run again"):
+        MapShard(tmp_path / "a.h5")
+
+
+def test_a_photograph_twice_in_a_shard_is_refused(tmp_path, maps):
+    with write_maps(tmp_path / "a.h5", ("a", "b", "a")) as writer:
+        writer.write(View(8), 0, maps)
+    with pytest.raises(TagsegError, match=r"a\.h5: a photograph twice in the shard; delete it and run again"):
+        MapShard(tmp_path / "a.h5")
+
+
+def test_a_class_twice_of_one_photograph_is_refused(tmp_path):
+    cam = np.ones((4, 6), np.float32)
+    write_cam(tmp_path / "cam.h5", [("a", 1, cam), ("b", 1, cam), ("a", 1, cam)])
+    with pytest.raises(TagsegError, match="a photograph's class twice.; delete it and run again"):
+        read_cam(tmp_path / "cam.h5")
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("classes", np.full(3, np.nan)),
+        ("classes", np.full(3, b"cat")),
+        ("classes", np.zeros(3, np.int32)),
+        ("classes", np.full((3, 1), 1, np.int32)),
+        ("maps", np.full((3, 4, 6), b"cat")),
+        ("maps", np.zeros((3, 4, 6), np.complex64)),
+        ("maps", np.full((3, 4, 6), np.nan, np.float32)),
+    ],
+)
+def test_cams_of_other_values_are_refused(tmp_path, name, values):
+    write_cams(tmp_path / "cam.h5")
+    with h5py.File(tmp_path / "cam.h5", "r+") as file:
+        del file[name]
+        file[name] = values
+    with pytest.raises(TagsegError, match=r"cam\.h5: not a shard of CAMs .*; delete it and run again"):
+        read_cam(tmp_path / "cam.h5")

@@ -3,14 +3,14 @@
 The attribute `origin` is the SHA-256 of the checkpoint by which they were computed.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import h5py
 import numpy as np
 
 from tagseg.errors import TagsegError
-from tagseg.hdf5 import CHECKED, DAMAGE, new_file, read_names, read_text, write_names, write_text
+from tagseg.hdf5 import CHECKED, DAMAGE, new_file, read_names, read_text, stored, write_names, write_text
 
 CamMaps = dict[str, dict[int, np.ndarray]]
 """Maps by photograph id and class number (1-based)."""
@@ -35,17 +35,31 @@ def read_cam(path: str | Path) -> CamMaps:
     """Read a shard. Raises TagsegError where the file is not one, or damaged."""
     try:
         with h5py.File(path, "r", locking=False) as file:
-            names, numbers = read_names(file, "ids"), file["classes"][:]
-            stack = file["maps"][:]
+            names, numbers = read_names(file, "ids"), stored(file, "classes")[:]
+            stack = stored(file, "maps")[:]
     except DAMAGE as error:
         raise TagsegError(f"{path}: not a shard of CAMs ({error}); delete it and run again") from None
-    if stack.ndim != 3 or not len(names) == len(numbers) == len(stack):
-        shapes = f"{len(names)} ids, {len(numbers)} classes, maps {stack.shape}"
-        raise TagsegError(f"{path}: not a shard of CAMs ({shapes}); delete it and run again")
+    if problem := _problem(names, numbers, stack):
+        raise TagsegError(f"{path}: not a shard of CAMs ({problem}); delete it and run again")
     maps: CamMaps = {}
     for name, number, cam in zip(names, numbers, stack, strict=True):
         maps.setdefault(name, {})[int(number)] = cam
     return maps
+
+
+def _problem(names: Sequence[str], numbers: np.ndarray, stack: np.ndarray) -> str | None:
+    """Return what is wrong with ids, class numbers and maps (n, h, w) that belong together, if anything."""
+    if stack.ndim != 3 or numbers.ndim != 1 or not len(names) == len(numbers) == len(stack):
+        return f"{len(names)} ids, {numbers.size} classes, maps {stack.shape}"
+    if numbers.dtype != np.int32 or stack.dtype != np.float32:
+        return f"classes are {numbers.dtype}, maps {stack.dtype}"
+    if not np.all(numbers > 0):
+        return "a class below 1"
+    if not np.isfinite(stack).all():
+        return "values that are not finite"
+    if len(set(zip(names, numbers.tolist(), strict=True))) < len(names):
+        return "a photograph's class twice"
+    return None
 
 
 def cam_origin(path: str | Path) -> str:

@@ -53,7 +53,35 @@ def write_names(file: h5py.File, name: str, names: Sequence[str]) -> None:
 
 def read_names(file: h5py.File, name: str) -> tuple[str, ...]:
     """Return names that `write_names` wrote. Raises one of DAMAGE where they cannot be read."""
-    return tuple(file[name].asstr()[:])
+    return tuple(stored(file, name).asstr()[:])
+
+
+def own_dataset(file: h5py.File, name: str) -> h5py.Dataset:
+    """Return a dataset whose values lie in the file itself.
+
+    HDF5 follows links, external storage and virtual datasets into any file of the machine, without a word.
+    Raises one of DAMAGE where `name` is such, or no dataset.
+    """
+    # Looked at before it is followed: what it leads to would be opened.
+    if not isinstance(file.get(name, getlink=True), h5py.HardLink):
+        raise ValueError(f"{name} is a link")
+    dataset = file[name]
+    if not isinstance(dataset, h5py.Dataset):
+        raise ValueError(f"{name} is no dataset")
+    if dataset.external or dataset.is_virtual:
+        raise ValueError(f"{name} lies in another file")
+    return dataset
+
+
+def stored(file: h5py.File, name: str) -> h5py.Dataset:
+    """Return an uncompressed dataset that is there in full: reading it takes no more memory than the file.
+
+    HDF5 fills with zeros what was never written, be it gigabytes. Raises one of DAMAGE.
+    """
+    dataset = own_dataset(file, name)
+    if dataset.nbytes > dataset.id.get_storage_size():
+        raise ValueError(f"{name} says that it holds more than it does")
+    return dataset
 
 
 def _text_type(contents: Sequence[bytes]) -> np.dtype:

@@ -9,7 +9,7 @@ maps were computed.
 """
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +19,16 @@ import numpy as np
 
 from tagseg.errors import TagsegError
 from tagseg.files import LastingStream
-from tagseg.hdf5 import CHECKED, DAMAGE, new_file, read_names, read_text, write_names, write_text
+from tagseg.hdf5 import (
+    CHECKED,
+    DAMAGE,
+    new_file,
+    own_dataset,
+    read_names,
+    read_text,
+    write_names,
+    write_text,
+)
 
 FLOAT16_MAX = float(np.finfo(np.float16).max)
 
@@ -90,23 +99,32 @@ class MapShard:
             self._file = h5py.File(self.path, "r", locking=False)
             self.ids = read_names(self._file, "ids")
             self.node, self.origin = read_text(self._file, "node"), read_text(self._file, "origin")
-            shapes = {name: self._file[name].shape for name in sorted(self._file) if name != "ids"}
+            maps = {name: own_dataset(self._file, name) for name in sorted(self._file) if name != "ids"}
+            problem = self._problem(maps)
         except DAMAGE as error:
             raise TagsegError(
                 f"{path}: not a shard of feature maps ({error}); delete it and run again"
             ) from None
-        self.views = tuple(shapes)
-        self._check(shapes)
+        self.views = tuple(maps)
+        if problem:
+            raise TagsegError(f"{path}: {problem}; delete it and run again")
 
-    def _check(self, shapes: dict[str, tuple[int, ...]]) -> None:
-        if self.ids and not shapes:
-            raise TagsegError(f"{self.path}: no maps in the shard; delete it and run again")
-        for view, shape in shapes.items():
-            if len(shape) != 4 or shape[0] != len(self.ids):
-                raise TagsegError(
-                    f"{self.path}: view {view} has shape {shape} for {len(self.ids)} photographs; "
-                    "delete it and run again"
-                )
+    def _problem(self, maps: Mapping[str, h5py.Dataset]) -> str | None:
+        """Return what is wrong with ids and the datasets by view, None if nothing is."""
+        if len(set(self.ids)) < len(self.ids):
+            return "a photograph twice in the shard"
+        if self.ids and not maps:
+            return "no maps in the shard"
+        for view, dataset in maps.items():
+            shape = dataset.shape
+            if shape is None or len(shape) != 4 or shape[0] != len(self.ids):
+                return f"view {view} has shape {shape} for {len(self.ids)} photographs"
+            if dataset.dtype != np.float16:
+                return f"view {view} is {dataset.dtype}, not float16"
+            # HDF5 fills what was never written with zeros, be it gigabytes.
+            if dataset.chunks != (1, *shape[1:]) or dataset.id.get_num_chunks() != len(self.ids):
+                return f"view {view} has not a chunk a photograph"
+        return None
 
     def maps(self, position: int) -> dict[str, np.ndarray]:
         """Return the maps float16 (C, h, w) of the photograph at `position`, by the view's name.
