@@ -187,3 +187,21 @@ def test_existing_shard_is_replaced_whole(tmp_path, masks):
     write_mask_shard(tmp_path / "s", masks.items())
     write_mask_shard(tmp_path / "s", [("only", masks["2007_000032"])])
     assert sorted(path.name for path in (tmp_path / "s").iterdir()) == [MANIFEST, "only.png"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"id": "a\0b"},
+        {"id": "\ud800"},
+        {"id": 5},
+        {"height": "7"},
+        {"width": 0},
+        {"width": None},
+    ],
+)
+def test_a_malformed_row_of_a_manifest_is_named(tmp_path, masks, change):
+    write_mask_shard(tmp_path / "s", masks.items())
+    edit_manifest(tmp_path / "s", lambda content: {"masks": [{**content["masks"][0], **change}]})
+    with pytest.raises(TagsegError, match=r"manifest\.json: not a manifest; delete .*s and run again"):
+        read_mask_shards([tmp_path / "s"])

@@ -323,6 +323,10 @@ def test_arrays_that_do_not_fit_together_are_refused(written):
         lambda summary: summary["classes"]["dog"].pop("deviation"),
         lambda summary: summary["classes"]["dog"].pop("boundary"),
         lambda summary: summary["classes"]["dog"].pop("mask_correlation"),
+        lambda summary: summary["classes"]["dog"].update(boundary="high"),
+        lambda summary: summary["classes"]["dog"].update(floor=None),
+        lambda summary: summary["classes"]["dog"].update(deviation=True),
+        lambda summary: summary["classes"]["dog"].update(sha256=3),
     ],
 )
 def test_malformed_summary_is_named(written, change):
@@ -331,6 +335,52 @@ def test_malformed_summary_is_named(written, change):
     change(summary)
     path.write_text(json.dumps(summary))
     with pytest.raises(TagsegError, match=r"patterns\.json: not a summary of patterns"):
+        read_patterns(written[0])
+
+
+@pytest.mark.parametrize("tag", ["../../elsewhere", "..", ".", "", "a/b", "/etc", "a\0b"])
+def test_a_class_does_not_lead_out_of_the_folder(written, tag):
+    path = written[0] / "patterns.json"
+    summary = json.loads(path.read_text())
+    summary["classes"][tag] = summary["classes"].pop("dog")
+    path.write_text(json.dumps(summary))
+    (written[0] / "dog").rename(written[0].parent / "elsewhere")
+    with pytest.raises(TagsegError, match=r"patterns\.json: not a summary of patterns; delete .* run again"):
+        read_patterns(written[0])
+
+
+def test_every_flipped_bit_of_an_array_is_told(written):
+    """Of the header and the first numbers; a header that no parser takes is as good as any."""
+    path = written[0] / "dog" / "eigenvector.npy"
+    content = path.read_bytes()
+    for bit in range(8 * 140):
+        changed = bytearray(content)
+        changed[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(changed)
+        with pytest.raises(TagsegError, match=r"dog.*; delete"):
+            read_patterns(written[0])
+
+
+def npy(shape: str, kind: str = "<f8") -> bytes:
+    """Return an array's file that says it has that shape, with next to nothing in it."""
+    header = f"{{'descr': '{kind}', 'fortran_order': False, 'shape': {shape}, }}".encode().ljust(117) + b"\n"
+    return b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + bytes(80)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [npy("(10000000000000,)"), npy("(100000000000000000000000,)"), npy("(3, 3)"), npy("(5,)", "<U4")],
+    ids=["terabytes", "more than a machine can count", "two dimensions", "text"],
+)
+def test_what_is_no_array_of_numbers_is_named(written, content):
+    (written[0] / "dog" / "mean.npy").write_bytes(content)
+    with pytest.raises(TagsegError, match=r"mean\.npy: not an array .*; delete .*run again"):
+        read_patterns(written[0])
+
+
+def test_an_array_that_is_not_finite_is_named(written):
+    np.save(written[0] / "dog" / "mean.npy", np.full(DIMENSION, np.nan))
+    with pytest.raises(TagsegError, match=r"mean\.npy: not an array .*not finite"):
         read_patterns(written[0])
 
 

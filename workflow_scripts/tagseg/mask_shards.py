@@ -118,15 +118,18 @@ def _malformed(folder: Path) -> TagsegError:
 def _mask_files(folder: Path) -> list[MaskFile]:
     manifest = read_json(folder / MANIFEST)
     try:
-        return [
-            MaskFile(
-                row["id"],
-                folder / _file_name(row["id"], folder),
-                row["height"],
-                row["width"],
-                row["sha256"],
-            )
-            for row in manifest["masks"]
-        ]
-    except (KeyError, TypeError):
+        return [_mask_file(row, folder) for row in manifest["masks"]]
+    except (KeyError, TypeError, ValueError):
         raise _malformed(folder) from None
+
+
+def _mask_file(row: dict, folder: Path) -> MaskFile:
+    """Return the mask of a manifest's row.
+
+    Raises TagsegError where its id leads out of the folder; KeyError, TypeError or ValueError where it is none.
+    """
+    name, height, width, sha256 = (row[key] for key in ("id", "height", "width", "sha256"))
+    path = folder / _file_name(name, folder)
+    if b"\0" in name.encode() or not all(isinstance(side, int) and side > 0 for side in (height, width)):
+        raise ValueError
+    return MaskFile(name, path, height, width, sha256)

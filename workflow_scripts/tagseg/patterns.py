@@ -202,9 +202,19 @@ def read_patterns(folder: str | Path) -> tuple[dict[str, ClassPattern], str]:
     content = read_json(path)
     try:
         classes = content["classes"].items()
+        if not all(_is_summary(tag, one) for tag, one in classes):
+            raise TypeError
         return {tag: _read_pattern(path.parent / tag, one) for tag, one in classes}, str(content["node"])
     except (KeyError, TypeError, AttributeError):
         raise TagsegError(f"{path}: not a summary of patterns; delete {folder} and run again") from None
+
+
+def _is_summary(tag: str, summary: Mapping) -> bool:
+    """Say whether a class is the name of a folder, and its summary has numbers where numbers belong."""
+    numbers = [summary[name] for name in _NUMBERS]
+    if not all(isinstance(one, int | float) and not isinstance(one, bool) for one in numbers):
+        return False
+    return tag not in ("", ".", "..") and "/" not in tag and "\0" not in tag
 
 
 def patterns_classifier(folder: str | Path) -> str:
@@ -240,10 +250,18 @@ def _read_pattern(folder: Path, summary: Mapping) -> ClassPattern:
 
 
 def _load(path: Path) -> np.ndarray:
+    """Return an array float (n,). Raises TagsegError where the file is none."""
     try:
-        return np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise TagsegError(f"{path}: not an array ({error}); delete {path.parent.parent}, run again") from None
+        # Mapped before it is copied: a shape that the file does not hold is an error then, not memory.
+        array = np.array(np.load(path, mmap_mode="r", allow_pickle=False))
+        if array.ndim != 1 or array.dtype.kind != "f" or not np.isfinite(array).all():
+            raise ValueError(f"{array.dtype} {array.shape}, or not finite")
+    except Exception as error:  # numpy raises whatever the bytes make its parser raise
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise TagsegError(
+            f"{path}: not an array ({reason}); delete {path.parent.parent}, run again"
+        ) from None
+    return array
 
 
 @contextlib.contextmanager
