@@ -126,7 +126,7 @@ def _mask_files(folder: Path) -> list[MaskFile]:
 def _mask_file(row: dict, folder: Path) -> MaskFile:
     """Return the mask of a manifest's row.
 
-    Raises TagsegError where its id leads out of the folder; KeyError, TypeError or ValueError where it is none.
+    Raises TagsegError where its id leads out of the folder; KeyError, TypeError, ValueError where it is none.
     """
     name, height, width, sha256 = (row[key] for key in ("id", "height", "width", "sha256"))
     path = folder / _file_name(name, folder)
