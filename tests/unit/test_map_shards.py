@@ -324,7 +324,13 @@ def never_written(file, name, dataset):
     file.create_dataset(name, shape, kind, chunks=(1, *(100 for _ in shape[1:])))
 
 
-MISLEADING = [external_storage, virtual, external_link, group, never_written]
+MISLEADING = {
+    external_storage: "lies in another file",
+    virtual: "lies in another file",
+    external_link: "is a link",
+    group: "is no dataset",
+    never_written: "says that it holds more than it does|has shape",
+}
 
 
 def write_cams(path):
@@ -337,7 +343,7 @@ def test_maps_that_are_not_in_the_file_are_refused(tmp_path, maps, name, change)
     write_shard(tmp_path / "a.h5", maps)
     with h5py.File(tmp_path / "a.h5", "r+") as file:
         change(file, name, file[name])
-    with pytest.raises(TagsegError, match=r"a\.h5: .*; delete it and run again"):
+    with pytest.raises(TagsegError, match=rf"a\.h5: .*({MISLEADING[change]}).*; delete it and run again"):
         MapShard(tmp_path / "a.h5")
 
 
@@ -347,7 +353,8 @@ def test_cams_that_are_not_in_the_file_are_refused(tmp_path, name, change):
     write_cams(tmp_path / "cam.h5")
     with h5py.File(tmp_path / "cam.h5", "r+") as file:
         change(file, name, file[name])
-    with pytest.raises(TagsegError, match=r"cam\.h5: not a shard of CAMs .*; delete it and run again"):
+    answer = rf"cam\.h5: not a shard of CAMs \({name} ({MISLEADING[change]})\); delete it and run again"
+    with pytest.raises(TagsegError, match=answer):
         read_cam(tmp_path / "cam.h5")
 
 
