@@ -54,6 +54,7 @@ def folder_problems(content):
         "new_photos": (content["new_photos"], (kind,)),
     }
     return [
+        *name_problems(content),
         *(
             f"  {key}: {folder}: is set, but dataset.kind is {kind}; make that {' or '.join(kinds)}, "
             "or name its overlay with --configfile"
@@ -66,6 +67,42 @@ def folder_problems(content):
             if kind in kinds and (folder or key == "photos") and not is_folder(folder)
         ),
     ]
+
+
+def name_problems(content):
+    """Return what is wrong with texts that are or become names of files, a line each."""
+    written = {
+        "results": Path(content["results"], content["run"]),
+        "fetch.folder": Path(content["fetch"]["folder"]),
+    }
+    return [
+        *(
+            f"  {key}: {text}: braces, which Snakemake takes for wildcards; name something without them"
+            for key, text in texts(content)
+            if set("{}") & set(text)
+        ),
+        *(
+            f"  {key}: {folder}: begins with '-', as options of commands do; name another folder"
+            for key, folder in written.items()
+            if str(folder).startswith("-")
+        ),
+        *(
+            f"  {key}: {place}: is a file; name a folder, or a place for one"
+            for key, folder in written.items()
+            for place in (folder, *folder.parents)
+            if place.is_file()
+        ),
+    ]
+
+
+def texts(content, prefix=""):
+    """Yield (dotted key, text) of every text in a section of the configuration, however deep."""
+    pairs = content.items() if isinstance(content, dict) else enumerate(content)
+    for key, value in pairs:
+        if isinstance(value, str):
+            yield f"{prefix}{key}", value
+        elif isinstance(value, (dict, list)):
+            yield from texts(value, f"{prefix}{key}.")
 
 
 def is_folder(name):

@@ -121,6 +121,62 @@ MISTAKES = {
         {"layer": "cam", "ablation": {"layers": ["truth"]}},
         [r"layer: 'cam'", r"ablation\.layers\.0: 'truth'"],
     ),
+    "floats for whole numbers": (
+        {
+            "shards": 2.0,
+            "random_seed": 0.0,
+            "features": {"sizes": [32.0]},
+            "segmenter": {"rounds": 2.0, "network": {"output_stride": 16.0}, "training": {"batch_size": 4.0}},
+        },
+        [
+            r"shards: 2\.0 is not of type 'integer'",
+            r"random_seed: 0\.0",
+            r"features\.sizes\.0: 32\.0",
+            r"segmenter\.rounds: 2\.0",
+            r"segmenter\.network\.output_stride: 16\.0",
+            r"segmenter\.training\.batch_size: 4\.0",
+        ],
+    ),
+    "numbers that fit no photograph": (
+        {
+            "classifier": {"training": {"scales": [1.25, 0.8], "micro_batch": 10**6}},
+            "crf": {"proxy": {"bilateral_srgb": 1e-6}, "test": {"gaussian_compat": 1e300}},
+        },
+        [
+            r"classifier\.training\.scales: \[1\.25, 0\.8\] is not in ascending order",
+            r"classifier\.training\.micro_batch: 1000000",
+            r"crf\.proxy\.bilateral_srgb: 1e-06 is less than the minimum of 0\.1",
+            r"crf\.test\.gaussian_compat: 1e\+300 is greater than the maximum of 1000",
+        ],
+    ),
+    "line breaks at the end": (
+        {"run": "demo\n", "layer": "blocks.5.0\n"},
+        [r"run: 'demo\\n'", r"layer: 'blocks\.5\.0\\n'"],
+    ),
+    "names that Snakemake takes for patterns": (
+        {
+            "results": "a{b}",
+            "new_photos": "we{ird}",
+            "fetch": {"folder": "data}"},
+            "classifier": {"network": {"weights": "{w}.pth"}},
+            "figures": {"classes": ["cat", "{dog}"]},
+        },
+        [
+            r"results: a\{b\}: braces, .*; name something without them",
+            r"new_photos: we\{ird\}: braces",
+            r"fetch\.folder: data\}: braces",
+            r"classifier\.network\.weights: \{w\}\.pth: braces",
+            r"figures\.classes\.1: \{dog\}: braces",
+        ],
+    ),
+    "results that commands take for an option": (
+        {"results": "-x"},
+        [r"results: -x/mini: begins with '-', as options of commands do; name another folder"],
+    ),
+    "results in a file": (
+        {"results": "config.yaml/below"},
+        [r"results: config\.yaml: is a file; name a folder"],
+    ),
     "new photographs that are not there": ({"new_photos": "no/photos"}, [r"new_photos: no/photos"]),
 }
 
