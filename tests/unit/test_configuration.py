@@ -41,12 +41,12 @@ def test_the_schema_is_one():
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
 
 
-@pytest.mark.parametrize("value", [2.0, True, "2", 10**400])
+@pytest.mark.parametrize("value", [2.0, True, "2", 10**400], ids=["2.0", "True", "text", "huge"])
 def test_whole_numbers_are_written_so(value):
     assert problems_with("shards", value)
 
 
-@pytest.mark.parametrize("value", [True, float("nan"), float("inf"), 10**400, "1"])
+@pytest.mark.parametrize("value", [True, float("nan"), float("inf"), "1"])
 def test_numbers_are_finite(value):
     assert problems_with("crf.test.bilateral_sxy", value)
 
