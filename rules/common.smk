@@ -20,6 +20,7 @@ from tagseg.datasets.photos import TABLES as LABEL_TABLES
 from tagseg.images import PHOTOGRAPH_SUFFIXES
 from tagseg.index import INDEX_FILES
 from tagseg.nodes import AUTO, CAM_SEED, PAPER_NODES, TRUE_SEED, canonical_node
+from tagseg.seals import RUN as SEALED_RUN
 from tagseg.threads import AUTO as AUTO_THREADS, MOST, THREADS
 
 # Jobs run the Python that runs Snakemake, also where its environment was not activated. They are told
@@ -94,6 +95,7 @@ os.environ.update({THREADS: str(config["threads"])})
 COMPUTING = MOST if config["threads"] == AUTO_THREADS else config["threads"]
 
 RUN = f"{config['results']}/{config['run']}"
+os.environ.update({SEALED_RUN: RUN})  # jobs seal what they make in there, whatever script makes it
 LAYER = canonical_node(config["layer"])
 ABLATION_LAYERS = [canonical_node(layer) for layer in config["ablation"]["layers"]]
 FIGURE_LAYERS = [canonical_node(layer) for layer in config["figures"]["layers"]]

@@ -8,6 +8,7 @@ from pathlib import Path
 from tagseg.errors import TagsegError
 from tagseg.files import atomic_file
 from tagseg.images import voc_palette
+from tagseg.seals import check_seal
 
 SPLITS = ("train", "val", "test")
 INDEX_FILES = ("index.csv", "classes.csv", "source.txt")
@@ -93,8 +94,9 @@ def write_index(folder: str | Path, index: Index, source: str = "") -> None:
 
 
 def read_index(folder: str | Path) -> Index:
-    """Read what `write_index` wrote. Raises TagsegError where a file is missing or malformed."""
+    """Read what `write_index` wrote. Raises TagsegError where a file is missing, malformed or altered."""
     folder = Path(folder)
+    check_seal(folder)
     classes = tuple(row["name"] for row in read_rows(folder / "classes.csv", ("number", "name")))
     rows = read_rows(folder / "index.csv", _COLUMNS)
     try:

@@ -243,7 +243,7 @@ class Training:
             "schedule": self.schedule.state_dict(),
             "random": random,
         }
-        with atomic_file(state_file) as aside, LastingStream(aside) as stream:
+        with atomic_file(state_file, sealed=False) as aside, LastingStream(aside) as stream:
             torch.save(state, stream)
 
     def _resume(self, state_file: Path, identity: str) -> None:

@@ -1,14 +1,15 @@
 """Reading the whole tree of a run: is every output there, whole, and made with what lies beside it?
 
-`examine` reads outputs one by one, `relations` compares what they say of each other: masks name the patterns
-or the network that they were made with, features and CAM the classifier, scores the masks and the index.
+`examine` reads outputs one by one and compares each with its seal, `relations` compares what they say of
+each other: masks name the patterns or the network that they were made with, features and CAM the classifier,
+scores the masks and the index. What is found wrong in itself is never held against what was made with it.
 """
 
 import csv
 import os
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from tagseg.cam_shards import cam_origin, read_cam
@@ -22,10 +23,10 @@ from tagseg.mask_shards import MANIFEST, mask_origin, read_mask_shards
 from tagseg.nodes import CAM_SEED, TRUE_SEED
 from tagseg.patterns import patterns_classifier, patterns_digest, read_patterns
 from tagseg.pools import in_processes
+from tagseg.seals import FOLDER, SNAKEMAKES_OWN, broken, sealed
 from tagseg.true_masks import TABLE, read_true_masks
 
 CLASSIFIER = "classifier/checkpoint.pth"
-SNAKEMAKES_OWN = ".snakemake_timestamp"
 
 
 @dataclass(frozen=True)
@@ -158,13 +159,23 @@ READERS: dict[str, Callable[[Path], Found]] = {
 
 
 def outputs(results: Path) -> list[tuple[Path, str, str]]:
-    """Return (folder of the run, path below it, pattern in READERS) of every output that is there."""
+    """Return (folder of the run, path below it, pattern in READERS) of every output that is there.
+
+    Those that have a seal and no reader come with the pattern "".
+    """
     paths = ((path.relative_to(results), pattern) for pattern in READERS for path in results.glob(pattern))
-    return sorted((results, str(path), pattern) for path, pattern in paths if not _is_hidden(path))
+    read = {path.as_posix(): pattern for path, pattern in paths if not _is_apart(path)}
+    more = (name for name in sealed(results) if (results / name).exists() and not _within(name, read))
+    return sorted((results, name, pattern) for name, pattern in (read | dict.fromkeys(more, "")).items())
 
 
-def _is_hidden(path: Path) -> bool:
-    return any(part.startswith(".") for part in path.parts)
+def _is_apart(path: Path) -> bool:
+    return path.parts[0] == FOLDER or any(part.startswith(".") for part in path.parts)
+
+
+def _within(name: str, read: Collection[str]) -> bool:
+    """Say whether an output is one of those that are read, or lies in one."""
+    return any(str(place) in read for place in (PurePosixPath(name), *PurePosixPath(name).parents))
 
 
 def examine(results: Path, processes: int) -> Iterator[tuple[str, Found]]:
@@ -174,10 +185,21 @@ def examine(results: Path, processes: int) -> Iterator[tuple[str, Found]]:
 
 
 def _examine(task: tuple[Path, str, str]) -> Found:
+    """Read an output, and compare it with its seal where it says no wrong of itself."""
     results, name, pattern = task
-    path, found = results / name, []
-    problem = _problem(lambda: found.append(READERS[pattern](path)), str(path))
-    return Found(problems=(problem,)) if problem else found[0]
+    found, target = [Found()], _target(results, name)
+    problem = _problem(lambda: found.append(READERS[pattern](results / name)), target) if pattern else None
+    if problem or found[-1].problems:
+        return Found(problems=(problem,)) if problem else found[-1]
+    texts: list[str] = []
+    problem = _problem(lambda: texts.extend(broken(results, name)), target)
+    altered = [Problem(text, target) for text in texts]
+    return replace(found[-1], problems=(*altered, *([problem] if problem else [])))
+
+
+def _target(results: Path, name: str) -> str:
+    """Return the output to ask Snakemake for: of the index, whose files are outputs one by one, the first."""
+    return str(results / ("index/index.csv" if name == "index" else name))
 
 
 def _problem(read: Callable[[], object], again: str) -> Problem | None:
@@ -188,6 +210,11 @@ def _problem(read: Callable[[], object], again: str) -> Problem | None:
         return Problem(str(error), again)
     except OSError as error:
         return Problem(f"{error.filename or again}: {error.strerror}; delete {again} and run again", again)
+    except (
+        Exception
+    ) as error:  # one output that nobody thought of must not hide what is wrong with the others
+        kind = type(error).__name__
+        return Problem(f"{again}: cannot be read ({kind}: {error}); delete it and run again", again)
     return None
 
 
@@ -197,10 +224,12 @@ def relations(results: Path, tree: Tree) -> Iterator[Problem]:
     sets = shard_sets(tree)
     yield from _origins(results, sound, tree)
     yield from _labels(results, sound, sets)
-    yield from _scored(results, sound, sets)
+    yield from _scored(results, sound, tree, sets)
     yield from _companions(results, tree)
     if "index" in sound:
         yield from _coverage(results, read_index(results / "index"), sound, sets)
+    elif "index" not in tree:
+        yield _missing(results, "index", min(tree))
 
 
 def shard_sets(tree: Tree) -> dict[str, list[str]]:
@@ -232,9 +261,7 @@ def _origins(results: Path, sound: Tree, tree: Tree) -> Iterator[Problem]:
             missing.setdefault(source, name)
         elif source in sound and found.origin != sound[source].digest:
             yield _stale(results, name, f"made with another version of {results / source}")
-    for source, name in missing.items():
-        text = f"{results / source}: missing, though {results / name} was made with it; make it again"
-        yield Problem(text, str(results / source))
+    yield from (_missing(results, source, name) for source, name in missing.items())
 
 
 def _stale(results: Path, name: str, what: str) -> Problem:
@@ -268,16 +295,23 @@ def scored_set(name: str) -> str:
     return "/".join((first, *words) if seeds else ("predictions", *words, first))
 
 
-def _scored(results: Path, sound: Tree, sets: Mapping[str, list[str]]) -> Iterator[Problem]:
+def _scored(results: Path, sound: Tree, tree: Tree, sets: Mapping[str, list[str]]) -> Iterator[Problem]:
     for name, found in sound.items():
         if not name.startswith("scores/"):
             continue
         scored, truths = scored_set(name), f"true_masks/{found.inputs['split']}"
         if _other_masks(found.inputs["masks"], sound, sets.get(scored, [])):
             yield _stale(results, name, f"scores of other masks than {results / scored}")
+        if truths not in tree:
+            yield _missing(results, truths, name)
         for source, key in (("index", "index"), (truths, "true_masks")):
             if source in sound and found.inputs.get(key) != sound[source].digest:
                 yield _stale(results, name, f"scored with another version of {results / source}")
+
+
+def _missing(results: Path, source: str, name: str) -> Problem:
+    text = f"{results / source}: missing, though {results / name} was made with it; make it again"
+    return Problem(text, _target(results, source))
 
 
 COMPANIONS = {
@@ -297,36 +331,53 @@ def _companions(results: Path, tree: Tree) -> Iterator[Problem]:
 
 
 def _coverage(results: Path, index: Index, sound: Tree, sets: Mapping[str, list[str]]) -> Iterator[Problem]:
-    """Yield the shards that hold other photographs than the index, or each other's, and those that lack."""
-    count = 1 + max((_number(shard) for shards in sets.values() for shard in shards), default=0)
+    """Yield the shards that hold other photographs than they should, that are too many, or that lack."""
+    usual = Counter(map(len, sets.values())).most_common(1)
     for folder, shards in sets.items():
-        expected, held = _photographs(folder, index), {}
-        for shard in sorted((one for one in shards if one in sound), key=_number):
-            yield from _strangers(results, shard, sound[shard].ids, expected, held)
-            held.update(dict.fromkeys(sound[shard].ids, shard))
-        if expected - held.keys() and not folder.endswith(f"/{TRUE_SEED}"):  # not all have a true mask
-            gaps = sorted(set(range(count)) - {_number(shard) for shard in shards})
-            yield from (_gap(results / folder, shards[0], number) for number in gaps)
+        held = {_number(shard): sound[shard].ids for shard in shards if shard in sound}
+        newest = max(shards, key=lambda shard: (results / shard).stat().st_mtime_ns)
+        count = _shard_count(folder, index, held, _number(newest), len(shards), usual[0][0])
+        there = {_number(shard): shard for shard in shards}
+        for number, shard in sorted(there.items()):
+            if number >= count:
+                text = "of a run with more shards than the others; delete it"
+                yield Problem(f"{results / shard}: {text}")
+            elif shard in sound and not _holds(folder, index, sound[shard].ids, number, count):
+                yield _stale(results, shard, f"of other photographs than shard {number} of {count}")
+        gaps = [number for number in range(count) if number not in there]
+        yield from (_gap(results / folder, shards[0], number) for number in gaps)
 
 
-def _strangers(
-    results: Path, shard: str, ids: Sequence[str], expected: set[str], held: Mapping[str, str]
-) -> Iterator[Problem]:
-    doubled = next((name for name in ids if name in held), None)
-    if doubled is not None:
-        yield _stale(results, shard, f"{doubled} is in {results / held[doubled]} too")
-    elif not expected.issuperset(ids):
-        yield _stale(results, shard, "of other photographs than the index")
+def _shard_count(
+    folder: str, index: Index, held: Mapping[int, Sequence[str]], newest: int, there: int, usual: int
+) -> int:
+    """Return of how many shards a set was made: what most of those `held` fit; of equals, the newest one.
+
+    Each set tells for itself, since not all are made anew at once where `shards` was changed. Where that
+    leaves a choice, it is the number that are there, or that most sets have.
+    """
+
+    def fitting(count: int) -> tuple[int, bool, bool, bool]:
+        fit = {n for n, ids in held.items() if n < count and _holds(folder, index, ids, n, count)}
+        return len(fit), newest in fit, count == there, count == usual
+
+    return max(range(1, 1 + max(usual, there, *(n + 1 for n in held))), key=fitting)
+
+
+def _holds(folder: str, index: Index, ids: Sequence[str], number: int, count: int) -> bool:
+    """Say whether a shard holds the photographs of its number; of true masks, no others."""
+    expected = _photographs(folder, index, number, count)
+    return set(ids) <= expected if folder.endswith(f"/{TRUE_SEED}") else set(ids) == expected
 
 
 def _number(shard: str) -> int:
     return int(PurePosixPath(shard).stem.removeprefix("shard-"))
 
 
-def _photographs(folder: str, index: Index) -> set[str]:
-    """Return the ids that a set of shards has to hold."""
+def _photographs(folder: str, index: Index, number: int, count: int) -> set[str]:
+    """Return the ids that a shard of a set has to hold, of so many."""
     stage, *words = folder.split("/")
-    rows = index.of_split(words[-1] if stage in ("logits", "predictions") else "train")
+    rows = index.shard(words[-1] if stage in ("logits", "predictions") else "train", number, count)
     return {row.id for row in rows if row.tags or stage != "cam"}
 
 
