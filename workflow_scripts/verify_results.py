@@ -15,7 +15,8 @@ import torch
 
 from tagseg import commandline
 from tagseg.errors import TagsegError
-from tagseg.verification import Problem, examine, leftovers, outputs, relations
+from tagseg.relations import relations
+from tagseg.verification import Problem, examine, leftovers, outputs
 
 ABOUT_SETTINGS = (
     "Whether these are the results of the present settings, data and code, `snakemake -n` says, with the "
