@@ -227,6 +227,13 @@ def lost(*_, **__):
     raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
 
 
+@pytest.mark.parametrize("offset", [2**63 - 1, 2**62, 2**63, 2**64 - 1])
+def test_an_offset_that_no_file_has_is_damage_and_no_failure_of_the_machine(tmp_path, offset):
+    (tmp_path / "bad.tif").write_bytes(b"II\x2b\0\x08\0\0\0" + struct.pack("<Q", offset) + b"\0" * 100)
+    with pytest.raises(images.UnreadableImage, match=r"bad\.tif: .*; replace or remove it"):
+        images.read_photograph(tmp_path / "bad.tif")
+
+
 @pytest.mark.parametrize("side", [60_000, 11_000])
 def test_decompression_bomb(tmp_path, side):
     (tmp_path / "bomb.png").write_bytes(png_bytes(side, side, 8, 2, b"\0"))

@@ -1,5 +1,6 @@
 """Photographs and masks, from files to arrays and back. Pillow reads and writes all of them."""
 
+import errno
 import io
 import struct
 import warnings
@@ -39,6 +40,8 @@ _DAMAGE = (
     ArithmeticError,
     struct.error,
 )
+# What the system answers to an offset that no file has: the number came from the image, not from the machine.
+_OFFSET_ERRORS = (errno.EINVAL, errno.EOVERFLOW)
 _FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP")  # JPEG's reader opens cameras' MPO files too
 
 
@@ -64,11 +67,15 @@ def _open(path: str | Path) -> Image.Image:
 
 
 def _refusal(path: str | Path, error: Exception, what: str) -> TagsegError:
-    """Return the error to raise for one of Pillow's readers: an OSError with a number is the machine's."""
-    if isinstance(error, OSError) and error.errno is not None:
+    """Return the error to raise for one of Pillow's readers.
+
+    An OSError with a number is the machine's, but for those of a damaged offset.
+    """
+    if isinstance(error, OSError) and error.errno not in (None, *_OFFSET_ERRORS):
         remedy = "see to its rights and to the disk or the network it lies on"
         return TagsegError(f"{path}: cannot be read ({error.strerror}); {remedy}")
-    return UnreadableImage(f"{path}: {what} ({error}); replace or remove it")
+    reason = getattr(error, "strerror", None) or error
+    return UnreadableImage(f"{path}: {what} ({reason}); replace or remove it")
 
 
 def _check_png(path: str | Path, image: Image.Image) -> None:
