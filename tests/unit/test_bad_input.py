@@ -22,6 +22,7 @@ import yaml
 from PIL import Image
 
 import build_index
+from bad_input_places import PLACES
 from helpers import (
     MakesFolder,
     write_annotation,
@@ -511,6 +512,12 @@ for what, feed, answer in (
      "outside the folder; copy the file into it"),
 ):  # fmt: skip
     add(MASKS, what, answer, feed)
+
+
+# Places and names --------------------------------------------------------------------------------
+
+for what, answer, feed in PLACES:
+    add("Links, pipes and names", what, answer, feed)
 
 
 # What the stages hand on -------------------------------------------------------------------------

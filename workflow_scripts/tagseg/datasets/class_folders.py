@@ -8,8 +8,9 @@ Each photograph has the one class of its folder; a photograph with several tags 
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
-from tagseg.datasets.image_files import find_files, is_image, shown
+from tagseg.datasets.image_files import find_files, is_image
 from tagseg.datasets.labels_table import Row
+from tagseg.datasets.places import shown
 from tagseg.datasets.problems import Problem
 from tagseg.errors import TagsegError
 from tagseg.images import PHOTOGRAPH_SUFFIXES

@@ -1,10 +1,11 @@
-"""What the adapters share: class list, lists of ids, a mask's size, a user's text, problems collected."""
+"""What the adapters share: class list, lists of ids, a mask's size, problems collected."""
 
 import struct
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tagseg.datasets.places import read_text
 from tagseg.datasets.problems import Problem
 from tagseg.errors import TagsegError
 from tagseg.index import BACKGROUND, check_class_names
@@ -28,21 +29,6 @@ def collected(problems: list[Problem], place: str | Path) -> Iterator[None]:
         yield
     except TagsegError as error:
         problems.append(Problem(str(place), 0, str(error).removeprefix(f"{place}: ")))
-
-
-def read_text(path: Path, remedy: str) -> str:
-    """Return a file's text, UTF-8 with or without BOM, its line ends as they are.
-
-    Raises TagsegError: with `remedy` where the file is missing, else naming what is wrong with it.
-    """
-    try:
-        return path.read_bytes().decode("utf-8-sig")
-    except FileNotFoundError:
-        raise TagsegError(f"{path}: no such file; {remedy}") from None
-    except UnicodeDecodeError:
-        raise TagsegError(f"{path}: not UTF-8; save it again with that encoding") from None
-    except OSError as error:
-        raise TagsegError(f"{path}: cannot be read ({error.strerror}); {remedy}") from None
 
 
 def read_ids(path: Path, remedy: str, problems: list[Problem]) -> dict[str, int]:

@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from tagseg.datasets.common import MASK_FOLDER
+from tagseg.datasets.places import is_utf8, leads_out, shown
 from tagseg.datasets.problems import Problem
 from tagseg.errors import TagsegError
 from tagseg.images import PHOTOGRAPH_SUFFIXES
@@ -90,27 +91,3 @@ def unfit(root: Path, image: PurePosixPath) -> str:
     if os.path.exists(root / image) and not os.path.isfile(root / image):
         return "not a readable image (no file); name a file"  # a pipe would be waited on forever
     return leads_out(root, image)
-
-
-def leads_out(root: Path, file: PurePosixPath) -> str:
-    """Return a problem's text where symbolic links lead from `file` out of `root`, else ""."""
-    real = Path(os.path.realpath(root / file))
-    if real.is_relative_to(os.path.realpath(root)):
-        return ""
-    return f"a link to {shown(str(real))}, outside the folder; copy the file into it"
-
-
-def is_utf8(text: str) -> bool:
-    """Return whether UTF-8 can hold the text, hence our tables: names on disk may be any bytes."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def shown(path: str | PurePosixPath) -> str:
-    """Return a path for a message: on one line and fit for UTF-8, what else is in it written as escapes."""
-    return "".join(
-        sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in str(path)
-    )

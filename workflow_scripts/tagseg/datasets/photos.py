@@ -23,8 +23,9 @@ from tagseg.datasets.common import (
     in_class_order,
     read_class_list,
 )
-from tagseg.datasets.image_files import check_folder, choose_ids, find_images, leads_out, shown, unfit
+from tagseg.datasets.image_files import check_folder, choose_ids, find_images, unfit
 from tagseg.datasets.labels_table import Row, check_tags, read_rows
+from tagseg.datasets.places import leads_out, shown
 from tagseg.datasets.problems import DatasetProblems, Problem
 from tagseg.datasets.reading import UNKNOWN, Reading
 from tagseg.datasets.splits import choose_splits

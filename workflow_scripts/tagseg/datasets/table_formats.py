@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tagseg.datasets.common import read_text
+from tagseg.datasets.places import read_text
 from tagseg.errors import TagsegError
 from tagseg.index import SEPARATOR
 

@@ -19,8 +19,8 @@ from tagseg.datasets.common import (
     in_class_order,
     read_class_list,
     read_ids,
-    read_text,
 )
+from tagseg.datasets.places import read_text
 from tagseg.datasets.problems import DatasetProblems, Problem
 from tagseg.datasets.reading import UNKNOWN, Reading
 from tagseg.datasets.sbd import find_sbd, read_sbd_ids, read_sbd_mask, sbd_masks
