@@ -48,6 +48,22 @@ def pipe(name: str) -> Change:
     return change
 
 
+def linked(name: str, target: str) -> Change:
+    """Return what puts a link in the place of a file; `target` is its file's new path, or leads nowhere."""
+
+    def change(root: Path) -> None:
+        place = root / target
+        if target == "nowhere":
+            (root / name).unlink()
+        else:
+            place.parent.mkdir(exist_ok=True)
+            (root / name).rename(place)
+        (root / name).symlink_to(place)
+
+    return change
+
+
+OUTSIDE = "outside the folder; copy the file into it"
 NO_FILE = "cannot be read (no regular file); put a file of text there"
 PLACES: list[tuple[str, str, Callable[[Path], None]]] = [
     ("table of labels that is a named pipe", f"labels.csv: {NO_FILE}", of_photos(pipe("labels.csv"))),
@@ -58,4 +74,9 @@ PLACES: list[tuple[str, str, Callable[[Path], None]]] = [
      of_devkit(pipe("ImageSets/Segmentation/train.txt"))),
     ("table of labels of more than a gibibyte", "labels.csv: more than 1,073,741,824 bytes",
      of_photos(lambda root: os.truncate(root / "labels.csv", 2**30 + 1))),
+    ("classes.txt that is a link out of the folder", OUTSIDE, of_photos(linked("classes.txt", "../away/x"))),
+    ("classes.txt that is a link to nowhere", "classes.txt: no such file; restore it",
+     of_photos(linked("classes.txt", "nowhere"))),
+    ("classes.txt of a devkit that is a link out of it", OUTSIDE,
+     of_devkit(linked("classes.txt", "../away/x"))),
 ]  # fmt: skip

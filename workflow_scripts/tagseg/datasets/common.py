@@ -3,9 +3,9 @@
 import struct
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from tagseg.datasets.places import read_text
+from tagseg.datasets.places import leads_out, lies_there, read_text
 from tagseg.datasets.problems import Problem
 from tagseg.errors import TagsegError
 from tagseg.index import BACKGROUND, check_class_names
@@ -61,11 +61,14 @@ def read_class_list(folder: Path) -> tuple[str, ...] | None:
     """Return the names in `folder`/classes.txt, one a line, or None where there is no such file.
 
     A line "background" at the head is dropped: class 0 is the background anyway. Raises TagsegError
-    where a name cannot be a class.
+    where a name cannot be a class, or the file is a link out of the folder or one that leads nowhere:
+    without its list, the numbers of the masks would be those of other classes.
     """
     path = folder / CLASS_LIST
-    if not path.exists():
+    if not lies_there(path):
         return None
+    if text := leads_out(folder, PurePosixPath(CLASS_LIST)):
+        raise TagsegError(f"{path}: {text}")
     lines = (line.strip() for line in read_text(path, "restore it").splitlines())
     names = [line for line in lines if line]
     if names and names[0].casefold() == BACKGROUND:

@@ -35,6 +35,23 @@ def _check_text_file(path: Path) -> None:
         raise TagsegError(f"{path}: more than {MAX_TEXT_BYTES:,} bytes, which no list has; replace it")
 
 
+def lies_there(path: str | Path) -> bool:
+    """Say whether anything has that name, a link that leads nowhere as well.
+
+    Raises TagsegError where the machine does not say: a lost mount must not look like an empty folder.
+    """
+    try:
+        os.lstat(path)
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise TagsegError(
+            f"{path}: cannot be read ({error.strerror}); see to its rights and to the disk or the network it "
+            "lies on"
+        ) from None
+    return True
+
+
 def leads_out(root: Path, file: PurePosixPath) -> str:
     """Return a problem's text where symbolic links lead from `file` out of `root`, else ""."""
     real = Path(os.path.realpath(root / file))
