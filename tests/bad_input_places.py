@@ -1,12 +1,14 @@
 """Links, pipes and names in anyone's folder: rows of the table of bad input, (what, answer, who feeds it)."""
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from helpers import write_labels, write_photograph, write_small_devkit
-from tagseg.datasets.photos import index_photos
-from tagseg.datasets.voc import index_voc
+from helpers import write_labels, write_photograph, write_small_devkit, write_zero_mask
+from tagseg.datasets.photos import index_photos, photos_true_masks
+from tagseg.datasets.voc import index_voc, voc_true_masks
+from tagseg.index import Index, Photograph
 
 Change = Callable[[Path], object]
 
@@ -49,7 +51,7 @@ def pipe(name: str) -> Change:
 
 
 def linked(name: str, target: str) -> Change:
-    """Return what puts a link in the place of a file; `target` is its file's new path, or leads nowhere."""
+    """Return what moves a file or folder to `target` and puts a link there; "nowhere": removes the file."""
 
     def change(root: Path) -> None:
         place = root / target
@@ -63,6 +65,52 @@ def linked(name: str, target: str) -> Change:
     return change
 
 
+def of_masks(change: Change, collect: Callable = photos_true_masks) -> Callable[[Path], None]:
+    """Return what collects the true masks of a photograph after a change of its folder."""
+
+    def feed(folder: Path) -> None:
+        root = folder / "photos"
+        row = Photograph("a", str(write_photograph(root / "JPEGImages/a.jpg")), 12, 8, "train", ("cat",))
+        (root / "ImageSets/Segmentation").mkdir(parents=True)
+        write_zero_mask(root / "SegmentationClass/a.png")
+        change(root)
+        collect(root, Index(("background", "cat"), (row,)), "train", folder / "made")
+
+    return feed
+
+
+def replaced(name: str) -> Change:
+    """Return what puts a text in the place of a folder."""
+
+    def change(root: Path) -> None:
+        shutil.rmtree(root / name)
+        (root / name).write_text("no folder\n")
+
+    return change
+
+
+def looped(name: str) -> Change:
+    """Return what puts a link to itself in the place of a folder."""
+
+    def change(root: Path) -> None:
+        shutil.rmtree(root / name)
+        (root / name).symlink_to(root / name)
+
+    return change
+
+
+def emptied(name: str) -> Change:
+    """Return what puts a folder in the place of a file."""
+
+    def change(root: Path) -> None:
+        (root / name).unlink()
+        (root / name).mkdir()
+
+    return change
+
+
+MASKS, MASK = "SegmentationClass", "SegmentationClass/a.png"
+NO_MASK = "a.png: not a file that can be read; replace or remove it"
 OUTSIDE = "outside the folder; copy the file into it"
 NO_FILE = "cannot be read (no regular file); put a file of text there"
 PLACES: list[tuple[str, str, Callable[[Path], None]]] = [
@@ -79,4 +127,27 @@ PLACES: list[tuple[str, str, Callable[[Path], None]]] = [
      of_photos(linked("classes.txt", "nowhere"))),
     ("classes.txt of a devkit that is a link out of it", OUTSIDE,
      of_devkit(linked("classes.txt", "../away/x"))),
+    ("VOC's photograph that is a link out of the devkit", OUTSIDE,
+     of_devkit(linked("JPEGImages/2008_000001.jpg", "../away/x"))),
+    ("VOC's annotation that is a link out of the devkit", OUTSIDE,
+     of_devkit(linked("Annotations/2008_000001.xml", "../away/x"))),
+    ("VOC's list that is a link out of the devkit", OUTSIDE,
+     of_devkit(linked("ImageSets/Segmentation/train.txt", "../away/x"))),
+    ("folder of a devkit that is a link out of it", "JPEGImages: a link out of the devkit; move or copy",
+     of_devkit(linked("JPEGImages", "../away/x"))),
+    ("name of a list that leads elsewhere", "'../../../evil' is no name of a list; name a file of ImageSets",
+     of_devkit(lambda devkit: None, train_list="../../../evil")),
+    ("VOC's mask that is a link out of the devkit", OUTSIDE,
+     of_masks(linked(MASK, "../a.png"), voc_true_masks)),
+    ("VOC's mask that is a link to nowhere", NO_MASK, of_masks(linked(MASK, "nowhere"), voc_true_masks)),
+    ("VOC's mask that is a folder", NO_MASK, of_masks(emptied(MASK), voc_true_masks)),
+    ("VOC's folder of masks that is a link out of the devkit", OUTSIDE,
+     of_masks(linked(MASKS, "../masks"), voc_true_masks)),
+    ("VOC's folder of masks that is a file", "SegmentationClass: cannot be read (Not a directory)",
+     of_masks(replaced(MASKS), voc_true_masks)),
+    ("folder of masks that is a link out of the folder", OUTSIDE, of_masks(linked(MASKS, "../masks"))),
+    ("folder of masks that is a link to itself", "(Too many levels of symbolic links); make it a folder",
+     of_masks(looped(MASKS))),
+    ("folder of masks that is a file", "(Not a directory); make it a folder of masks, or remove it",
+     of_masks(replaced(MASKS))),
 ]  # fmt: skip

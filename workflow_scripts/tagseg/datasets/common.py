@@ -1,11 +1,12 @@
 """What the adapters share: class list, lists of ids, a mask's size, problems collected."""
 
+import os
 import struct
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
-from tagseg.datasets.places import leads_out, lies_there, read_text
+from tagseg.datasets.places import check_file, check_inside, lies_there, read_text
 from tagseg.datasets.problems import Problem
 from tagseg.errors import TagsegError
 from tagseg.index import BACKGROUND, check_class_names
@@ -20,15 +21,16 @@ _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
 @contextmanager
-def collected(problems: list[Problem], place: str | Path) -> Iterator[None]:
+def collected(problems: list[Problem], file: str | Path, place: str | None = None) -> Iterator[None]:
     """Add the TagsegError of a block about one file to `problems`, so that the next file has its turn.
 
-    What the message says before its text, the file's name, becomes the problem's place.
+    What the message says before its text, the file's name, becomes the problem's place, if not `place` does.
     """
     try:
         yield
     except TagsegError as error:
-        problems.append(Problem(str(place), 0, str(error).removeprefix(f"{place}: ")))
+        text = str(error).removeprefix(f"{file}: ")
+        problems.append(Problem(str(file) if place is None else place, 0, text))
 
 
 def read_ids(path: Path, remedy: str, problems: list[Problem]) -> dict[str, int]:
@@ -67,8 +69,7 @@ def read_class_list(folder: Path) -> tuple[str, ...] | None:
     path = folder / CLASS_LIST
     if not lies_there(path):
         return None
-    if text := leads_out(folder, PurePosixPath(CLASS_LIST)):
-        raise TagsegError(f"{path}: {text}")
+    check_inside(folder, path)
     lines = (line.strip() for line in read_text(path, "restore it").splitlines())
     names = [line for line in lines if line]
     if names and names[0].casefold() == BACKGROUND:
@@ -82,11 +83,30 @@ def in_class_order(tags: Collection[str], names: Collection[str]) -> tuple[str, 
     return tuple(name for name in names if name in tags)
 
 
-def check_mask_size(mask: Path, width: int, height: int) -> None:
+def holds_masks(root: Path) -> bool:
+    """Return whether there is a folder of masks below `root`.
+
+    Raises TagsegError where something else has its name, it is a link out of `root`, or it cannot be read.
+    """
+    folder = root / MASK_FOLDER
+    if not lies_there(folder):
+        return False
+    check_inside(root, folder)
+    try:
+        os.scandir(folder).close()
+    except OSError as error:
+        raise TagsegError(
+            f"{folder}: cannot be read ({error.strerror}); make it a folder of masks, or remove it"
+        ) from None
+    return True
+
+
+def check_mask(root: Path, mask: Path, width: int, height: int) -> None:
     """Raise TagsegError where a mask is not a PNG of the photograph's width and height (pixels).
 
-    Reads the PNG's header only; the labels are checked where they are used.
+    Nor may it be a link out of `root`. The PNG's header alone is read.
     """
+    check_file(root, mask)
     try:
         with open(mask, "rb") as stream:
             header = stream.read(24)

@@ -19,13 +19,15 @@ from tagseg.datasets.class_folders import read_class_folders
 from tagseg.datasets.common import (
     CLASS_LIST,
     MASK_FOLDER,
-    check_mask_size,
+    check_mask,
+    collected,
+    holds_masks,
     in_class_order,
     read_class_list,
 )
 from tagseg.datasets.image_files import check_folder, choose_ids, find_images, unfit
 from tagseg.datasets.labels_table import Row, check_tags, read_rows
-from tagseg.datasets.places import leads_out, shown
+from tagseg.datasets.places import lies_there, shown
 from tagseg.datasets.problems import DatasetProblems, Problem
 from tagseg.datasets.reading import UNKNOWN, Reading
 from tagseg.datasets.splits import choose_splits
@@ -163,18 +165,20 @@ def photos_true_masks(root: Path, index: Index, split: str, folder: Path) -> dic
 
     It is SegmentationClass/<id>.png, or SegmentationClass/<file name without suffix>.png where no other
     photograph of the whole index has that name. They are PNGs already: nothing is written to `folder`.
-    Raises DatasetProblems with all masks that are not PNGs of their photograph's size.
+    Raises DatasetProblems with all masks that are not PNGs of their photograph's size, or links out of
+    the folder; TagsegError where SegmentationClass is no folder that can be read.
     """
     root = Path(root)
     stems = _unique_stems(index)
-    masks, problems = {}, []
-    for row in index.of_split(split):
+    masks: dict[str, str] = {}
+    problems: list[Problem] = []
+    for row in index.of_split(split) if holds_masks(root) else ():
         for name in dict.fromkeys((row.id, stems.get(row.id, row.id))):
-            mask = PurePosixPath(MASK_FOLDER, f"{name}.png")
-            if os.path.lexists(root / mask):
-                masks[row.id] = str(root / mask)
-                problems += _problems_of_mask(root, mask, row)
-                break
+            path = root / MASK_FOLDER / f"{name}.png"
+            with collected(problems, path, shown(path.relative_to(root))):
+                if row.id not in masks and lies_there(path):
+                    masks[row.id] = str(path)
+                    check_mask(root, path, row.width, row.height)
     _raise_any(root, problems)
     return masks
 
@@ -184,20 +188,6 @@ def _unique_stems(index: Index) -> dict[str, str]:
     stems = {row.id: PurePosixPath(row.path).stem for row in index.photographs}
     counts = Counter(stems.values())
     return {name: stem for name, stem in stems.items() if counts[stem] == 1 and stem not in stems}
-
-
-def _problems_of_mask(root: Path, mask: PurePosixPath, row: Photograph) -> list[Problem]:
-    """Return what is wrong with a mask: a link out of the folder, no PNG, another size."""
-    path = root / mask
-    text = leads_out(root, mask)
-    if not text and not os.path.isfile(path):
-        text = "not a file that can be read; replace or remove it"
-    try:
-        if not text:
-            check_mask_size(path, row.width, row.height)
-    except TagsegError as error:
-        text = str(error).removeprefix(f"{path}: ")
-    return [Problem(shown(mask), 0, text)] if text else []
 
 
 # Photographs without labels ----------------------------------------------------------------------

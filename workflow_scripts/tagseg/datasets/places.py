@@ -60,6 +60,19 @@ def leads_out(root: Path, file: PurePosixPath) -> str:
     return f"a link to {shown(str(real))}, outside the folder; copy the file into it"
 
 
+def check_inside(root: Path, path: Path) -> None:
+    """Raise TagsegError where symbolic links lead from `path`, which is below `root`, out of it."""
+    if text := leads_out(root, PurePosixPath(path.relative_to(root))):
+        raise TagsegError(f"{path}: {text}")
+
+
+def check_file(root: Path, path: Path) -> None:
+    """Raise TagsegError where `path`, below `root`, is no regular file or a link out of `root`."""
+    check_inside(root, path)
+    if not os.path.isfile(path):
+        raise TagsegError(f"{path}: not a file that can be read; replace or remove it")
+
+
 def is_utf8(text: str) -> bool:
     """Return whether UTF-8 can hold the text, hence our tables: names on disk may be any bytes."""
     try:
