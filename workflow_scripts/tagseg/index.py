@@ -5,9 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from tagseg.errors import TagsegError
 from tagseg.files import atomic_file
-from tagseg.images import voc_palette
+from tagseg.images import read_photograph, voc_palette
 from tagseg.seals import check_seal
 
 SPLITS = ("train", "val", "test")
@@ -36,6 +38,21 @@ class Photograph:
     height: int
     split: str
     tags: tuple[str, ...]
+
+    def read(self) -> np.ndarray:
+        """Return the photograph as RGB, uint8 (height, width, 3).
+
+        Raises TagsegError where it cannot be read (see `read_photograph`), or is none of its size any more:
+        masks made for the old one would be stretched over the new.
+        """
+        image = read_photograph(self.path)
+        height, width = image.shape[:2]
+        if (width, height) != (self.width, self.height):
+            raise TagsegError(
+                f"{self.path}: {width}x{height} pixels, where it had {self.width}x{self.height} when it was "
+                "indexed; bring the old one back, or run again, which indexes the new one"
+            )
+        return image
 
 
 @dataclass(frozen=True)
