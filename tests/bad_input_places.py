@@ -6,10 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from helpers import write_labels, write_photograph, write_small_devkit, write_zero_mask
+from tagseg.datasets.common import CLASS_LIST
 from tagseg.datasets.photos import index_photos, photos_true_masks
 from tagseg.datasets.voc import index_voc, voc_true_masks
 from tagseg.index import Index, Photograph
 
+WORKS = "works"
 Change = Callable[[Path], object]
 
 
@@ -109,6 +111,25 @@ def emptied(name: str) -> Change:
     return change
 
 
+def of_names(*names: str) -> Callable[[Path], None]:
+    """Return what indexes photographs of these names."""
+
+    def feed(folder: Path) -> None:
+        for name in names:
+            write_photograph(folder / name)
+        write_labels(folder, *(f"{name},cat,train" for name in names))
+        index_photos(folder, random_seed=0, val_share=0.2)
+
+    return feed
+
+
+def of_class(name: str) -> Callable[[Path], None]:
+    """Return what indexes photographs of a class of this name."""
+    return of_photos(
+        lambda root: write_labels(root, f"cat.jpg,{name},train") and (root / CLASS_LIST).unlink()
+    )
+
+
 MASKS, MASK = "SegmentationClass", "SegmentationClass/a.png"
 NO_MASK = "a.png: not a file that can be read; replace or remove it"
 OUTSIDE = "outside the folder; copy the file into it"
@@ -150,4 +171,19 @@ PLACES: list[tuple[str, str, Callable[[Path], None]]] = [
      of_masks(looped(MASKS))),
     ("folder of masks that is a file", "(Not a directory); make it a folder of masks, or remove it",
      of_masks(replaced(MASKS))),
+    ("class of 300 characters", "is of more than 200 bytes, too long for the name of a file; shorten it",
+     of_class("x" * 300)),
+    ("class named `patterns.json`", "class 'patterns.json' has the name of a file of ours; rename it",
+     of_class("patterns.json")),
+    ("photographs `a.jpg` and `a.png/x.jpg`",
+     "a.jpg: its mask or overlay would have the name of the folder a.png; rename one",
+     of_names("a.jpg", "a.png/x.jpg")),
+    ("photographs `a.png` and `a.jpg/x.png`",
+     "a.png: its mask or overlay would have the name of the folder a.jpg; rename one",
+     of_names("a.png", "a.jpg/x.png")),
+    ("photograph `manifest.json/x.jpg`", "x.jpg: the folder manifest.json has the name of a file of ours",
+     of_names("a.jpg", "manifest.json/x.jpg")),
+    ("photographs of 255 bytes that differ in their suffix", "a name of more than 251 bytes, too long for a",
+     of_names("x" * 251 + ".jpg", "x" * 251 + ".png")),
+    ("photograph of 255 bytes", WORKS, of_names("x" * 251 + ".jpg")),
 ]  # fmt: skip

@@ -22,7 +22,7 @@ import yaml
 from PIL import Image
 
 import build_index
-from bad_input_places import PLACES
+from bad_input_places import PLACES, WORKS
 from helpers import (
     MakesFolder,
     write_annotation,
@@ -52,7 +52,6 @@ from tagseg.patterns import ClassPattern, read_patterns, write_patterns
 from tagseg.photographs import square
 
 ROOT = Path(__file__).parents[2]
-WORKS = "works"
 CLASSES = ("background", "cat", "dog")
 
 

@@ -7,7 +7,8 @@ import pytest
 
 from tagseg.errors import TagsegError
 from tagseg.images import voc_palette
-from tagseg.index import Index, Photograph, check_class_names, read_index, write_index
+from tagseg.index import TAKEN_NAMES, Index, Photograph, check_class_names, read_index, write_index
+from tagseg.patterns import SUMMARY
 
 CLASSES = ("background", "dog", 'naïve art, "quoted"', "Straße")
 
@@ -121,3 +122,7 @@ def test_doubled_too_few_or_too_many_classes():
         check_class_names([], "here")
     with pytest.raises(TagsegError, match="here: 255 classes"):
         check_class_names([f"class {k}" for k in range(255)], "here")
+
+
+def test_no_class_is_named_as_the_summary_of_the_patterns():
+    assert SUMMARY in TAKEN_NAMES

@@ -139,7 +139,7 @@ def test_test_photographs_need_no_tag(tmp_path):
     ("loop.jpg,dog,train", "loop.jpg: cannot be read (Too many levels of symbolic links)"),
     ("pipe.jpg,dog,train", "pipe.jpg: not a readable image (no file)"),
     ("a,dog,train", "a: not a readable image (no file)"),
-    ("x" * 300 + ".jpg,dog,train", "cannot be read (File name too long)"),
+    ("x" * 300 + ".jpg,dog,train", "a name of more than 251 bytes, too long for a mask's; shorten it"),
     ("SegmentationClass/good.png,dog,train", "holds masks; remove the row"),
     ("good.jpg,dog;background,train", "'background' cannot be the name of a class"),
     ("good.jpg,dog;a/b,train", "good.jpg: class 'a/b' holds a sign"),

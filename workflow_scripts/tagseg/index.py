@@ -20,6 +20,12 @@ BACKGROUND = "background"
 SEPARATOR = ";"
 MAX_CLASSES = 255  # labels are uint8 and 255 is void
 
+MAX_NAME_BYTES = 200
+"""What a file system takes as a name, less room for suffixes."""
+
+TAKEN_NAMES = frozenset({"patterns.json"})
+"""Files of ours that lie beside what is named by a class."""
+
 _COLUMNS = ("id", "path", "width", "height", "split", "tags")
 
 
@@ -78,6 +84,11 @@ class Index:
 def check_class_names(names: Sequence[str], source: str | Path) -> None:
     """Raise TagsegError where a name cannot be a class: empty, background, doubled, unfit for a path."""
     for name in names:
+        if len(name.encode("utf-8", "surrogatepass")) > MAX_NAME_BYTES:
+            text = f"class {name[:40]!r}... is of more than {MAX_NAME_BYTES} bytes"
+            raise TagsegError(f"{source}: {text}, too long for the name of a file; shorten it")
+        if name.casefold() in TAKEN_NAMES:
+            raise TagsegError(f"{source}: class {name!r} has the name of a file of ours; rename it")
         if not name or name != name.strip() or name.casefold() == BACKGROUND or name.startswith("."):
             raise TagsegError(f"{source}: {name!r} cannot be the name of a class; rename it")
         if any(sign in name for sign in f"/\\{SEPARATOR}") or not name.isprintable():

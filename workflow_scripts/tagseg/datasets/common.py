@@ -9,13 +9,10 @@ from pathlib import Path
 from tagseg.datasets.places import check_file, check_inside, lies_there, read_text
 from tagseg.datasets.problems import Problem
 from tagseg.errors import TagsegError
-from tagseg.index import BACKGROUND, check_class_names
+from tagseg.index import BACKGROUND, MAX_NAME_BYTES, check_class_names
 
 CLASS_LIST = "classes.txt"
 MASK_FOLDER = "SegmentationClass"
-
-MAX_ID_BYTES = 200
-"""What a file system takes as a name, less room for suffixes."""
 
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
@@ -52,7 +49,7 @@ def read_ids(path: Path, remedy: str, problems: list[Problem]) -> dict[str, int]
 
 def _wrong_id(name: str, earlier: dict[str, int]) -> str:
     """Return what is wrong with an id that follows the `earlier` ones, or "" for nothing."""
-    if ".." in name or any(sign in name for sign in "/\\\0") or len(name.encode()) > MAX_ID_BYTES:
+    if ".." in name or any(sign in name for sign in "/\\\0") or len(name.encode()) > MAX_NAME_BYTES:
         return f"{name[:80]!r} is not an id; write the photograph's file name without folder and suffix"
     if name in earlier:
         return f"{name!r} is already in line {earlier[name]}; an id may be listed once: remove one"

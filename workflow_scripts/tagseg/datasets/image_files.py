@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -11,6 +11,13 @@ from tagseg.datasets.places import is_utf8, leads_out, shown
 from tagseg.datasets.problems import Problem
 from tagseg.errors import TagsegError
 from tagseg.images import PHOTOGRAPH_SUFFIXES
+from tagseg.mask_shards import MANIFEST
+
+MADE_SUFFIXES = (".png", ".jpg")
+"""Suffixes of what is made of a photograph and has its id as its name: masks, overlays."""
+
+MAX_PART_BYTES = 255 - len(".png")
+"""Longest file or folder name of an id: the mask's name has to be one that file systems take."""
 
 
 class Found(NamedTuple):
@@ -80,6 +87,24 @@ def choose_ids(images: Sequence[PurePosixPath]) -> dict[PurePosixPath, str]:
     whole = {str(image) for image in images}
     short = {image: str(image.with_suffix("")) for image in images}
     return {image: str(image) if counts[name] > 1 or name in whole else name for image, name in short.items()}
+
+
+def clashes(ids: Collection[str]) -> dict[str, str]:
+    """Return, by id, why the mask <id>.png or the overlay <id>.jpg cannot lie with those of all `ids`."""
+    folders = {str(folder) for name in ids for folder in PurePosixPath(name).parents}
+    texts = {name: _wrong_id(name, folders) for name in ids}
+    return {name: text for name, text in texts.items() if text}
+
+
+def _wrong_id(name: str, folders: Collection[str]) -> str:
+    """Return what is wrong with an id, given the `folders` of all ids, or "" for nothing."""
+    parts = PurePosixPath(name).parts
+    if any(len(os.fsencode(part)) > MAX_PART_BYTES for part in parts):
+        return f"a name of more than {MAX_PART_BYTES} bytes, too long for a mask's; shorten it"
+    if parts[0] == MANIFEST and len(parts) > 1:
+        return f"the folder {MANIFEST} has the name of a file of ours; rename it"
+    taken = [made for suffix in MADE_SUFFIXES if (made := f"{name}{suffix}") in folders]
+    return f"its mask or overlay would have the name of the folder {taken[0]}; rename one" if taken else ""
 
 
 def unfit(root: Path, image: PurePosixPath) -> str:

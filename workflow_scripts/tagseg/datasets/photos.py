@@ -25,7 +25,7 @@ from tagseg.datasets.common import (
     in_class_order,
     read_class_list,
 )
-from tagseg.datasets.image_files import check_folder, choose_ids, find_images, unfit
+from tagseg.datasets.image_files import check_folder, choose_ids, clashes, find_images, unfit
 from tagseg.datasets.labels_table import Row, check_tags, read_rows
 from tagseg.datasets.places import lies_there, shown
 from tagseg.datasets.problems import DatasetProblems, Problem
@@ -145,7 +145,8 @@ def _photographs(
 ) -> tuple[tuple[Photograph, ...], list[Problem]]:
     """Return the photographs of the rows, sorted by id, and the problems of their files."""
     ids = choose_ids([row.image for row in rows])
-    texts = [unfit(root, row.image) for row in rows]
+    clashing = clashes(ids.values())
+    texts = [unfit(root, row.image) or clashing.get(ids[row.image], "") for row in rows]
     problems = [row.problem(text) for row, text in zip(rows, texts, strict=True) if text]
     fit = [(row, split) for row, split, text in zip(rows, splits, texts, strict=True) if not text]
     listed = [
