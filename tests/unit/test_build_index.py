@@ -61,6 +61,18 @@ def test_script_writes_the_index_and_says_its_numbers(tmp_path, monkeypatch, cap
     assert (tmp_path / "index" / "source.txt").read_text() == "c0ffee\n"
 
 
+def test_pictures_of_our_own_results_below_the_photographs_are_no_class(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("cat/1.jpg", "dog/2.jpg", "results/photos/report/figure.png", "results/demo/devkit/3.jpg"):
+        write_photograph(tmp_path / name)
+    content = {"kind": "photos", "root": ".", "random_seed": 0, "val_share": 0.0, "labels": None}
+    run_script(monkeypatch, content, "results/photos/index")
+    index = read_index("results/photos/index")
+    assert index.classes == ("background", "cat", "dog") and len(index.photographs) == 2
+    run_script(monkeypatch, content, "elsewhere/photos/index")  # then it is a folder as any other
+    assert read_index("elsewhere/photos/index").classes == ("background", "cat", "dog", "results")
+
+
 @pytest.mark.parametrize("kind", ["voc", "demo"])
 def test_script_reads_a_devkit(tmp_path, monkeypatch, kind):
     devkit = write_small_devkit(tmp_path / "devkit")

@@ -285,6 +285,14 @@ def test_index_unlabelled_leaves_out_what_cannot_be_read(folder, tmp_path):
     assert len(messages) == 6 and all("; " in message for message in messages)
 
 
+def test_index_unlabelled_does_not_look_into_our_results(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.jpg", "results/photos/segmented/x/overlays/a.jpg"):
+        write_photograph(tmp_path / name)
+    index, messages = index_unlabelled(Path(), ("background", "dog"), Path("results"))
+    assert [row.id for row in index.photographs] == ["a"] and messages == []
+
+
 def test_index_unlabelled_without_any_photograph(tmp_path):
     (tmp_path / "notes.txt").write_text("nothing to see")
     with pytest.raises(TagsegError, match=r"no photograph that can be read: put images there \(\.b"):

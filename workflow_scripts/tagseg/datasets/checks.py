@@ -38,15 +38,16 @@ class Findings(NamedTuple):
     unreadable: int
 
 
-def check_data_set(settings: Mapping, folder: Path, processes: int) -> Findings:
+def check_data_set(settings: Mapping, folder: Path, processes: int, results: Path | None = None) -> Findings:
     """Read a whole data set. Where the index can be built, photographs and masks are read to the last.
 
     `settings` holds those of the readers (`photographs`, `true_masks`) and the `splits` whose masks are
-    read. Masks that are no PNGs are made below `folder`, one folder a split.
+    read. Masks that are no PNGs are made below `folder`, one folder a split. The folder of our `results` has
+    no photographs.
     """
     problems: list[Problem] = []
     # However many are unreadable: what else is wrong is told as well.
-    reading = replace(new_reading(settings["photographs"], processes), unreadable_share=1.0)
+    reading = replace(new_reading(settings["photographs"], processes, results), unreadable_share=1.0)
     index = _attempt(partial(read_photographs, settings["photographs"], reading), problems)
     problems += [one.problem for one in reading.left_out]
     counts = (reading.count, len(reading.left_out))

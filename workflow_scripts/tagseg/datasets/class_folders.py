@@ -22,16 +22,16 @@ _OTHER_IMAGES = frozenset(
 _LIKE_SPLITS = frozenset({*SPLITS, "training", "valid", "validation", "testing"})
 
 
-def read_class_folders(root: Path) -> tuple[list[Row], list[Problem]]:
+def read_class_folders(root: Path, results: Path | None = None) -> tuple[list[Row], list[Problem]]:
     """Return a row for each image below the folders of `root`, sorted by path, and all problems.
 
     The class is the name of the first folder below `root`, however deep the image lies in it. Where
     all folders with images are named train, val or test, they are the splits and the classes are one
-    level below; images of test need no class. Hidden folders and SegmentationClass are left out. A
-    file that lies, or is linked, in two folders is two photographs. Raises TagsegError where there is
-    no folder with images.
+    level below; images of test need no class. Hidden folders, SegmentationClass and the `results` of our
+    runs are left out. A file that lies, or is linked, in two folders is two photographs. Raises TagsegError
+    where there is no folder with images.
     """
-    found = find_files(root)
+    found = find_files(root, results)
     images = [file for file in found.files if is_image(file)]
     tops = {image.parts[0] for image in images if len(image.parts) > 1}
     if not tops:

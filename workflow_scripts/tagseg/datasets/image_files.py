@@ -28,8 +28,8 @@ class Found(NamedTuple):
     problems: list[Problem]
 
 
-def find_files(root: Path) -> Found:
-    """Return all files below `root`, without hidden ones and what is in SegmentationClass.
+def find_files(root: Path, results: Path | None = None) -> Found:
+    """Return all files below `root`, without hidden ones and what is in SegmentationClass or `results`.
 
     No linked folder is entered; a link to a folder outside, or a folder that cannot be read, is a problem.
     """
@@ -39,9 +39,15 @@ def find_files(root: Path) -> Found:
         relative = PurePosixPath(Path(place).relative_to(root).as_posix())
         skipped = {MASK_FOLDER} if Path(place) == root else set()
         folders[:] = [name for name in folders if not name.startswith(".") and name not in skipped]
+        folders[:] = [name for name in folders if not _is_results(Path(place, name), results)]
         _tell_links(root, [relative / name for name in folders], found)
         found.files.extend(relative / name for name in files if not name.startswith("."))
     return Found(sorted(found.files), sorted(found.links), found.problems)
+
+
+def _is_results(path: Path, results: Path | None) -> bool:
+    """Return whether a path is that of the results of our runs, whose pictures are no photographs."""
+    return results is not None and os.path.abspath(path) == os.path.abspath(results)
 
 
 def _unread(root: Path, error: OSError) -> Problem:
@@ -59,15 +65,6 @@ def _tell_links(root: Path, folders: Sequence[PurePosixPath], found: Found) -> N
             found.problems.append(Problem(shown(folder), 0, text))
         else:
             found.links.append(folder)
-
-
-def find_images(root: Path) -> tuple[list[PurePosixPath], list[Problem]]:
-    """Return the relative paths of all images below a folder, sorted, and what was left unread.
-
-    A link to a folder inside is no problem: the walk meets that folder at its own place.
-    """
-    found = find_files(root)
-    return [file for file in found.files if is_image(file)], found.problems
 
 
 def is_image(file: PurePosixPath) -> bool:

@@ -25,7 +25,7 @@ from tagseg.datasets.common import (
     in_class_order,
     read_class_list,
 )
-from tagseg.datasets.image_files import check_folder, choose_ids, clashes, find_images, unfit
+from tagseg.datasets.image_files import check_folder, choose_ids, clashes, find_files, is_image, unfit
 from tagseg.datasets.labels_table import Row, check_tags, read_rows
 from tagseg.datasets.places import lies_there, shown
 from tagseg.datasets.problems import DatasetProblems, Problem
@@ -66,18 +66,19 @@ def index_photos(
     check_folder(root)
     if not 0 <= val_share < 1:
         raise TagsegError(f"val_share: {val_share} is not within 0 (all train) and 1, 1 excluded")
-    rows, problems = _read_labels(root, labels)
+    reading = reading or Reading()
+    rows, problems = _read_labels(root, labels, reading.results)
     names, unfit = _class_names(root, rows, bool(problems))
     splits = choose_splits(rows, random_seed, val_share)
-    photographs, unreadable = _photographs(root, rows, names, splits, reading or Reading())
+    photographs, unreadable = _photographs(root, rows, names, splits, reading)
     _raise_any(root, [*problems, *unfit, *unreadable])
     return Index((BACKGROUND, *names), photographs)
 
 
-def _read_labels(root: Path, labels: str | None) -> tuple[list[Row], list[Problem]]:
+def _read_labels(root: Path, labels: str | None, results: Path | None) -> tuple[list[Row], list[Problem]]:
     """Return the photographs and tags that the table or the folders name, and what is wrong with them."""
     if labels is not None:
-        return read_class_folders(root) if labels == FOLDERS else read_rows(root, str(labels))
+        return read_class_folders(root, results) if labels == FOLDERS else read_rows(root, str(labels))
     tables = [name for name in TABLES if os.path.lexists(root / name)]
     if len(tables) > 1:
         raise TagsegError(f"{root}: {' and '.join(tables)} are there; name one of them in dataset.labels")
@@ -86,7 +87,7 @@ def _read_labels(root: Path, labels: str | None) -> tuple[list[Row], list[Proble
     _check_no_table(root)
     missing = f"{root / TABLES[0]}: no such file; {TABLE_REMEDY}, or put the images into one folder a class"
     try:
-        rows, problems = read_class_folders(root)
+        rows, problems = read_class_folders(root, results)
     except TagsegError:
         raise TagsegError(missing) from None
     # A table that was forgotten beside a folder `images` looks like that.
@@ -205,13 +206,15 @@ def list_photographs(root: Path) -> tuple[Photograph, ...]:
     return photographs
 
 
-def index_unlabelled(root: Path, classes: Sequence[str]) -> tuple[Index, list[str]]:
-    """Index new photographs for a network of `classes` (background first).
+def index_unlabelled(
+    root: Path, classes: Sequence[str], results: Path | None = None
+) -> tuple[Index, list[str]]:
+    """Index new photographs for a network of `classes` (background first); the folder `results` has none.
 
     Returns the index and a message for each image that was left out, since it cannot be read or is
     a link out of the folder. Raises TagsegError where no image remains.
     """
-    photographs, problems = _read_folder(Path(root))
+    photographs, problems = _read_folder(Path(root), results)
     messages = [str(problem) for problem in sorted(problems)]
     if not photographs:
         reason = "; ".join(messages[:3]) or f"put images there ({', '.join(sorted(PHOTOGRAPH_SUFFIXES))})"
@@ -219,10 +222,13 @@ def index_unlabelled(root: Path, classes: Sequence[str]) -> tuple[Index, list[st
     return Index(tuple(classes), photographs), messages
 
 
-def _read_folder(root: Path) -> tuple[tuple[Photograph, ...], list[Problem]]:
-    """Return the photographs below a folder, sorted by id, and what is wrong with the others."""
+def _read_folder(root: Path, results: Path | None = None) -> tuple[tuple[Photograph, ...], list[Problem]]:
+    """Return the photographs below a folder, sorted by id, and what is wrong with the others.
+
+    A link to a folder inside is no problem: the walk meets that folder at its own place.
+    """
     check_folder(root)
-    images, unread = find_images(root)
-    rows = [Row(image, frozenset(), "test") for image in images]
+    found = find_files(root, results)
+    rows = [Row(file, frozenset(), "test") for file in found.files if is_image(file)]
     photographs, problems = _photographs(root, rows, (), ["test"] * len(rows), Reading())
-    return photographs, [*unread, *problems]
+    return photographs, [*found.problems, *problems]

@@ -45,12 +45,15 @@ KINDS = {
 }
 
 
-def new_reading(settings: Mapping[str, object], processes: int) -> Reading:
-    """Return how the photographs are to be read. Raises TagsegError on a wrong setting."""
+def new_reading(settings: Mapping[str, object], processes: int, results: Path | None = None) -> Reading:
+    """Return how the photographs are to be read, given the folder of our `results`, which has none of them.
+
+    Raises TagsegError on a wrong setting.
+    """
     share = settings.get(SHARE)
     if share is not None and not (isinstance(share, int | float) and 0 <= share < 1):
         raise TagsegError(f"{SHARE}: {share!r} is not within 0 (none) and 1, 1 excluded")
-    return Reading(share, processes, progress)
+    return Reading(share, processes, progress, results)
 
 
 def read_photographs(settings: Mapping[str, object], reading: Reading) -> Index:
