@@ -285,6 +285,15 @@ def test_index_unlabelled_leaves_out_what_cannot_be_read(folder, tmp_path):
     assert len(messages) == 6 and all("; " in message for message in messages)
 
 
+@pytest.mark.parametrize("suffix", [".heic", ".GIF", ".avif"])
+def test_index_unlabelled_tells_images_of_a_kind_that_is_not_read(tmp_path, suffix):
+    write_photograph(tmp_path / "a.jpg")
+    (tmp_path / f"phone{suffix}").write_bytes(b"")
+    index, (message,) = index_unlabelled(tmp_path, ("background", "dog"))
+    assert [row.id for row in index.photographs] == ["a"]
+    assert message.startswith(f"phone{suffix}: a kind of image that is not read; convert it (to one of .bmp")
+
+
 def test_index_unlabelled_does_not_look_into_our_results(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ("a.jpg", "results/photos/segmented/x/overlays/a.jpg"):

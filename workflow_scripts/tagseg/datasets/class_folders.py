@@ -38,7 +38,7 @@ def read_class_folders(root: Path, results: Path | None = None) -> tuple[list[Ro
         raise TagsegError(f"{root}: no image in a folder of a class; put the images into one folder a class")
     level = 1 if tops <= set(SPLITS) else 0
     rows = [_row(image, level) for image in images]
-    problems = [*found.problems, *_links(found.links), *_other_images(found.files), *_mixed(tops)]
+    problems = [*found.problems, *_links(found.links), *other_images(found.files), *_mixed(tops)]
     problems += [row.problem(_no_class(level)) for row in rows if not row.tags and row.split != "test"]
     return rows, problems
 
@@ -60,7 +60,7 @@ def _links(links: Sequence[PurePosixPath]) -> list[Problem]:
     return [Problem(shown(link), 0, text) for link in links]
 
 
-def _other_images(files: Sequence[PurePosixPath]) -> list[Problem]:
+def other_images(files: Sequence[PurePosixPath]) -> list[Problem]:
     """Return a problem for each image of a kind that would be left out without a word."""
     known = ", ".join(sorted(PHOTOGRAPH_SUFFIXES))
     text = f"a kind of image that is not read; convert it (to one of {known}) or remove it"

@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
-from tagseg.datasets.class_folders import read_class_folders
+from tagseg.datasets.class_folders import other_images, read_class_folders
 from tagseg.datasets.common import (
     CLASS_LIST,
     MASK_FOLDER,
@@ -211,8 +211,8 @@ def index_unlabelled(
 ) -> tuple[Index, list[str]]:
     """Index new photographs for a network of `classes` (background first); the folder `results` has none.
 
-    Returns the index and a message for each image that was left out, since it cannot be read or is
-    a link out of the folder. Raises TagsegError where no image remains.
+    Returns the index and a message for each image that was left out, since it cannot be read, is of a
+    kind that is not read, or is a link out of the folder. Raises TagsegError where no image remains.
     """
     photographs, problems = _read_folder(Path(root), results)
     messages = [str(problem) for problem in sorted(problems)]
@@ -231,4 +231,4 @@ def _read_folder(root: Path, results: Path | None = None) -> tuple[tuple[Photogr
     found = find_files(root, results)
     rows = [Row(file, frozenset(), "test") for file in found.files if is_image(file)]
     photographs, problems = _photographs(root, rows, (), ["test"] * len(rows), Reading())
-    return photographs, [*found.problems, *problems]
+    return photographs, [*found.problems, *other_images(found.files), *problems]
