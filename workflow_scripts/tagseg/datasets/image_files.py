@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from tagseg.datasets.common import MASK_FOLDER
-from tagseg.datasets.places import is_utf8, leads_out, shown
+from tagseg.datasets.places import check_utf8, is_utf8, leads_out, shown
 from tagseg.datasets.problems import Problem
 from tagseg.errors import TagsegError
 from tagseg.images import PHOTOGRAPH_SUFFIXES
@@ -73,7 +73,8 @@ def is_image(file: PurePosixPath) -> bool:
 
 
 def check_folder(root: Path) -> None:
-    """Raise TagsegError where there is no such folder."""
+    """Raise TagsegError where there is no such folder, or its path is not UTF-8."""
+    check_utf8(root)
     if not root.is_dir():
         raise TagsegError(f"{root}: no such folder; name the one that holds your photographs")
 

@@ -82,6 +82,12 @@ def is_utf8(text: str) -> bool:
     return True
 
 
+def check_utf8(root: Path) -> None:
+    """Raise TagsegError where the path of a data set is not UTF-8: our tables, which name it, are."""
+    if not is_utf8(str(root)):
+        raise TagsegError(f"{shown(root)}: a path that is not UTF-8; rename the folder")
+
+
 def shown(path: str | PurePosixPath) -> str:
     """Return a path for a message: on one line and fit for UTF-8, what else is in it written as escapes."""
     return "".join(

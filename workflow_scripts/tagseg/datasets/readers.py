@@ -12,6 +12,7 @@ from typing import NamedTuple
 from tagseg.commandline import progress
 from tagseg.datasets.coco import coco_true_masks, index_coco
 from tagseg.datasets.photos import index_photos, photos_true_masks
+from tagseg.datasets.places import check_utf8
 from tagseg.datasets.problems import DatasetProblems, Problem
 from tagseg.datasets.reading import Reading
 from tagseg.datasets.voc import index_voc, voc_true_masks
@@ -85,7 +86,9 @@ def _kind(settings: Mapping[str, object]) -> tuple[Kind, Path]:
         raise TagsegError(f"kind: {name!r} is none of {', '.join(KINDS)}")
     if not settings.get("root"):
         raise TagsegError("root: missing; name the folder of the data set")
-    return KINDS[name], Path(str(settings["root"]))
+    root = Path(str(settings["root"]))
+    check_utf8(root)
+    return KINDS[name], root
 
 
 def _options(settings: Mapping[str, object], known: tuple[str, ...]) -> dict[str, object]:
