@@ -1,6 +1,7 @@
 """The index: one row a photograph. Every stage reads it, and none a data set's own layout."""
 
 import csv
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,7 +94,7 @@ def check_class_names(names: Sequence[str], source: str | Path) -> None:
             raise TagsegError(f"{source}: {name!r} cannot be the name of a class; rename it")
         if any(sign in name for sign in f"/\\{SEPARATOR}") or not name.isprintable():
             raise TagsegError(f"{source}: class {name!r} holds a sign that file names cannot; rename it")
-    doubled = sorted({name for name in names if list(names).count(name) > 1})
+    doubled = sorted(name for name, count in Counter(names).items() if count > 1)
     if doubled:
         raise TagsegError(f"{source}: class {doubled[0]!r} is listed twice; remove one")
     if not 1 <= len(names) < MAX_CLASSES:

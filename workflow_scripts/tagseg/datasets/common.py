@@ -2,7 +2,7 @@
 
 import os
 import struct
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -75,9 +75,14 @@ def read_class_list(folder: Path) -> tuple[str, ...] | None:
     return tuple(names)
 
 
-def in_class_order(tags: Collection[str], names: Collection[str]) -> tuple[str, ...]:
-    """Return the `names` of the class list that are among `tags`, each once."""
-    return tuple(name for name in names if name in tags)
+def in_class_order(tags: Collection[str], places: Mapping[str, int]) -> tuple[str, ...]:
+    """Return the names among `tags` that the class list has, in its order; `places` are those in the list."""
+    return tuple(sorted((tag for tag in tags if tag in places), key=places.__getitem__))
+
+
+def places_of(names: Sequence[str]) -> dict[str, int]:
+    """Return the place of each name in the class list."""
+    return {name: place for place, name in enumerate(names)}
 
 
 def holds_masks(root: Path) -> bool:

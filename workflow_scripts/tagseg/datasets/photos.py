@@ -23,6 +23,7 @@ from tagseg.datasets.common import (
     collected,
     holds_masks,
     in_class_order,
+    places_of,
     read_class_list,
 )
 from tagseg.datasets.image_files import check_folder, choose_ids, clashes, find_files, is_image, unfit
@@ -150,8 +151,9 @@ def _photographs(
     texts = [unfit(root, row.image) or clashing.get(ids[row.image], "") for row in rows]
     problems = [row.problem(text) for row, text in zip(rows, texts, strict=True) if text]
     fit = [(row, split) for row, split, text in zip(rows, splits, texts, strict=True) if not text]
+    places = places_of(names)
     listed = [
-        Photograph(ids[row.image], str(root / row.image), *UNKNOWN, split, in_class_order(row.tags, names))
+        Photograph(ids[row.image], str(root / row.image), *UNKNOWN, split, in_class_order(row.tags, places))
         for row, split in fit
     ]
     rows_by_id = {ids[row.image]: row for row, _ in fit}

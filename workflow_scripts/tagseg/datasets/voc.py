@@ -18,10 +18,11 @@ from tagseg.datasets.common import (
     collected,
     holds_masks,
     in_class_order,
+    places_of,
     read_class_list,
     read_ids,
 )
-from tagseg.datasets.places import check_file, check_inside, leads_out, lies_there, read_text
+from tagseg.datasets.places import check_file, check_inside, check_utf8, leads_out, lies_there, read_text
 from tagseg.datasets.problems import DatasetProblems, Problem
 from tagseg.datasets.reading import UNKNOWN, Reading
 from tagseg.datasets.sbd import find_sbd, read_sbd_ids, read_sbd_mask, sbd_masks
@@ -113,6 +114,7 @@ def find_devkit(root: Path) -> Path:
 
     Raises TagsegError where none does, saying what to put where, and where one of its folders is a link out.
     """
+    check_utf8(root)
     for folder in (root, root / "VOC2012", root / "VOCdevkit" / "VOC2012"):
         if (folder / "JPEGImages").is_dir() and (folder / _IMAGE_SETS).is_dir():
             _check_folders(folder)
@@ -294,10 +296,11 @@ def _class_names(
         names = VOC_CLASSES if vocs or found & set(VOC_CLASSES) else tuple(sorted(found))
         with collected(problems, devkit / "Annotations"):
             check_class_names(names, devkit / "Annotations")
+    known = set(names)
     problems += [
         Problem(str(_annotation(devkit, name)), 0, f"class {tag!r} is {remedy}")
         for name, own in sorted(tags.items())
-        for tag in sorted(own - set(names))
+        for tag in sorted(own - known)
     ]
     return names
 
@@ -327,9 +330,10 @@ def _photographs(
 ) -> tuple[Photograph, ...]:
     """Return a row for each photograph whose file can be read, sorted by id."""
     rows = []
+    places = places_of(names)
     for split, listed in splits.items():
         for name, line in listed.items():
-            own = in_class_order(tags.get(name, ()), names)
+            own = in_class_order(tags.get(name, ()), places)
             path = _find_image(line.devkit / "JPEGImages", name)
             with collected(problems, path):
                 _check_there(path, line)
