@@ -40,11 +40,12 @@ from tagseg.classifier import Classifier, ClassifierSettings, describe, load_cla
 from tagseg.configuration import config_problems
 from tagseg.crf import CrfSettings, refine_labels
 from tagseg.datasets.coco import index_coco
-from tagseg.datasets.photos import index_photos, photos_true_masks
+from tagseg.datasets.photos import index_photos
+from tagseg.datasets.readers import collect_true_masks
 from tagseg.datasets.reading import Reading
 from tagseg.datasets.voc import index_voc
 from tagseg.errors import TagsegError
-from tagseg.images import read_mask, read_photograph, write_mask
+from tagseg.images import read_photograph, write_mask
 from tagseg.index import Index
 from tagseg.map_shards import MapShard, View, write_maps
 from tagseg.mask_shards import MANIFEST, read_mask_shards, write_mask_shard
@@ -465,21 +466,6 @@ for what, feed, answer in (
 # Masks -------------------------------------------------------------------------------------------
 
 
-def mask_beyond_the_classes(folder: Path) -> None:
-    write_mask(folder / "mask.png", np.full((8, 12), 7, np.uint8))
-    read_mask(folder / "mask.png", classes=3)
-
-
-def mask_of_colours(folder: Path) -> None:
-    read_mask(write_photograph(folder / "mask.png"), classes=3)
-
-
-def mask_with_wrong_checksum(folder: Path) -> None:
-    content = write_zero_mask(folder / "mask.png").read_bytes()
-    (folder / "mask.png").write_bytes(altered(content, content.index(b"IEND") - 6))
-    read_mask(folder / "mask.png")
-
-
 def of_true_mask(make: Callable[[Path], object]) -> Callable[[Path], None]:
     """Return what collects the true mask that `make` puts at a path."""
 
@@ -490,18 +476,24 @@ def of_true_mask(make: Callable[[Path], object]) -> Callable[[Path], None]:
         path = folder / "photos/SegmentationClass/a.png"
         path.parent.mkdir()
         make(path)
-        photos_true_masks(folder / "photos", index, "train", folder)
+        collect_true_masks({"kind": "photos", "root": str(folder / "photos")}, index, "train", folder)
 
     return feed
 
 
+def with_wrong_checksum(path: Path) -> None:
+    content = write_zero_mask(path).read_bytes()
+    path.write_bytes(altered(content, content.index(b"IEND") - 6))
+
+
 MASKS = "True masks"
 for what, feed, answer in (
-    ("mask with a label that is no class", mask_beyond_the_classes,
-     "mask.png: label 7, where the classes end at 2; mend the mask or the class list"),
-    ("mask in RGB", mask_of_colours, "mask.png: mode RGB, where a mask has one label a pixel"),
-    ("mask with a wrong checksum", mask_with_wrong_checksum,
-     "mask.png: damaged mask (wrong checksum of the pixels)"),
+    ("mask with a label that is no class",
+     of_true_mask(lambda path: write_mask(path, np.full((8, 12), 7, np.uint8))),
+     "a.png: label 7, where the classes end at 1; mend the mask or the class list"),
+    ("mask in RGB", of_true_mask(write_photograph), "a.png: mode RGB, where a mask has one label a pixel"),
+    ("mask with a wrong checksum", of_true_mask(with_wrong_checksum),
+     "a.png: damaged mask (wrong checksum of the pixels)"),
     ("mask of another size than its photograph", of_true_mask(lambda path: write_zero_mask(path, 8, 12)),
      "a.png: 8x12 pixels, where the photograph has 12x8"),
     ("JPEG named .png", of_true_mask(lambda path: path.write_bytes(noise("JPEG"))),
