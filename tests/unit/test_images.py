@@ -3,6 +3,7 @@
 import errno
 import os
 import struct
+import tracemalloc
 import zlib
 
 import numpy as np
@@ -106,6 +107,24 @@ def test_16_bit_colour(tmp_path):
     raw = b"\0" + struct.pack(">3H", 65535, 32768, 256)
     (tmp_path / "a.png").write_bytes(png_bytes(1, 1, 16, 2, raw))
     assert images.read_photograph(tmp_path / "a.png").tolist() == [[[255, 128, 1]]]
+
+
+@pytest.mark.parametrize("dtype", [np.uint16, np.int32, np.float32])
+def test_strips_change_no_pixel(monkeypatch, dtype):
+    values = Image.fromarray(np.random.default_rng(0).integers(0, 65536, (13, 17)).astype(dtype))
+    whole = np.array(images._stretch_to_8_bits(values))
+    monkeypatch.setattr(images, "_STRIP", 10)
+    np.testing.assert_array_equal(np.array(images._stretch_to_8_bits(values)), whole)
+
+
+def test_16_bit_grey_takes_no_memory_of_many_times_its_size():
+    values = Image.new("I;16", (4000, 4000), 300)
+    tracemalloc.start()
+    try:
+        images._stretch_to_8_bits(values)
+        assert tracemalloc.get_traced_memory()[1] < 10 * 4000 * 4000  # bytes a pixel
+    finally:
+        tracemalloc.stop()
 
 
 def test_float_tiff_is_stretched(tmp_path):

@@ -42,6 +42,7 @@ _DAMAGE = (
 )
 # What the system answers to an offset that no file has: the number came from the image, not from the machine.
 _OFFSET_ERRORS = (errno.EINVAL, errno.EOVERFLOW)
+_STRIP = 1_000_000  # pixels that are converted at once
 _FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP")  # JPEG's reader opens cameras' MPO files too
 
 
@@ -122,10 +123,15 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 
 def _stretch_to_8_bits(image: Image.Image) -> Image.Image:
     """Map 16-bit integers [0, 65535], or floats of any range, to 8 bits; Pillow would clip at 255."""
-    values = np.asarray(image, dtype=np.float64)
+    values = np.asarray(image)
     low, high = (0, 65535) if image.mode.startswith("I") else (np.nanmin(values), np.nanmax(values))
-    scaled = np.nan_to_num((values - low) / max(high - low, 1e-12))
-    return Image.fromarray((255 * scaled.clip(0, 1)).round().astype(np.uint8))
+    grey = np.empty(values.shape, np.uint8)
+    flat, flat_grey = values.reshape(-1), grey.reshape(-1)
+    for start in range(0, flat.size, _STRIP):  # in float64 all pixels at once would take gigabytes
+        part = slice(start, start + _STRIP)
+        scaled = np.nan_to_num((flat[part] - np.float64(low)) / max(np.float64(high) - low, 1e-12))
+        flat_grey[part] = (255 * scaled.clip(0, 1)).round()
+    return Image.fromarray(grey)
 
 
 def resize_photograph(photograph: np.ndarray, height: int, width: int) -> np.ndarray:
