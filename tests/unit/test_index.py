@@ -5,9 +5,11 @@ from dataclasses import fields
 
 import pytest
 
+from tagseg.datasets.image_files import TAKEN_NAME
 from tagseg.errors import TagsegError
 from tagseg.images import voc_palette
 from tagseg.index import TAKEN_NAMES, Index, Photograph, check_class_names, read_index, write_index
+from tagseg.mask_shards import MANIFEST
 from tagseg.patterns import SUMMARY
 
 CLASSES = ("background", "dog", 'naïve art, "quoted"', "Straße")
@@ -124,5 +126,5 @@ def test_doubled_too_few_or_too_many_classes():
         check_class_names([f"class {k}" for k in range(255)], "here")
 
 
-def test_no_class_is_named_as_the_summary_of_the_patterns():
-    assert SUMMARY in TAKEN_NAMES
+def test_nothing_is_named_as_the_summary_of_the_patterns_or_the_manifest_of_masks():
+    assert SUMMARY in TAKEN_NAMES and MANIFEST == TAKEN_NAME

@@ -11,10 +11,12 @@ from tagseg.datasets.places import check_utf8, is_utf8, leads_out, shown
 from tagseg.datasets.problems import Problem
 from tagseg.errors import TagsegError
 from tagseg.images import PHOTOGRAPH_SUFFIXES
-from tagseg.mask_shards import MANIFEST
 
 MADE_SUFFIXES = (".png", ".jpg")
 """Suffixes of what is made of a photograph and has its id as its name: masks, overlays."""
+
+TAKEN_NAME = "manifest.json"
+"""File of ours that lies beside the masks of a shard. (Said here, so that the index depends on no masks.)"""
 
 MAX_PART_BYTES = 255 - len(".png")
 """Longest file or folder name of an id: the mask's name has to be one that file systems take."""
@@ -99,8 +101,8 @@ def _wrong_id(name: str, folders: Collection[str]) -> str:
     parts = PurePosixPath(name).parts
     if any(len(os.fsencode(part)) > MAX_PART_BYTES for part in parts):
         return f"a name of more than {MAX_PART_BYTES} bytes, too long for a mask's; shorten it"
-    if parts[0] == MANIFEST and len(parts) > 1:
-        return f"the folder {MANIFEST} has the name of a file of ours; rename it"
+    if parts[0] == TAKEN_NAME and len(parts) > 1:
+        return f"the folder {TAKEN_NAME} has the name of a file of ours; rename it"
     taken = [made for suffix in MADE_SUFFIXES if (made := f"{name}{suffix}") in folders]
     return f"its mask or overlay would have the name of the folder {taken[0]}; rename one" if taken else ""
 
