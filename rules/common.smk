@@ -39,7 +39,7 @@ def check_config(content):
     """Raise one WorkflowError that names every unknown key and bad value, before anything runs."""
     schema = yaml.safe_load(Path(workflow.basedir, "schemas/config.schema.yaml").read_text())
     lines = [f"  {problem}" for problem in config_problems(content, schema)]
-    lines += folder_problems(content) if not lines else []
+    lines += [*folder_problems(content), *upper_bound_problems(content)] if not lines else []
     if lines:
         raise WorkflowError("config:\n" + "\n".join(sorted(lines)))
 
@@ -67,6 +67,14 @@ def folder_problems(content):
             if kind in kinds and (folder or key == "photos") and not is_folder(folder)
         ),
     ]
+
+
+def upper_bound_problems(content):
+    """Return a line where the report wants an upper bound and no true masks of train are collected."""
+    wanted, collected = content["report"]["upper_bound"], content["dataset"]["true_masks"]
+    if not wanted or "train" in collected:
+        return []
+    return ["  report.upper_bound: is true, but no true masks of train; add train to dataset.true_masks"]
 
 
 def is_folder(name):

@@ -174,10 +174,31 @@ def features_for(wildcards):
     return [f"{RUN}/features/{layer}/shard-{wildcards.shard}.h5" for layer in layers]
 
 
-def true_masks_to_learn(wildcards):
-    """Return the true masks of train. Raises WorkflowError, before hours pass, where none are collected."""
+# What refuses a target is called by the rule of the target itself: where an input function of a producer further
+# up raises, Snakemake takes what an earlier run left there for a file of the user's, and goes on with it.
+
+
+def check_true_masks_to_learn():
+    """Raise WorkflowError, before hours pass, where no true masks of train are collected."""
     if "train" not in config["dataset"]["true_masks"]:
         raise WorkflowError("upper_bound: no true masks of train; add train to dataset.true_masks")
+
+
+def upper_bound_files(wildcards):
+    """Return the tables of the upper bound. Raises WorkflowError where there is nothing to train it on."""
+    check_true_masks_to_learn()
+    return [f"{RUN}/tables/upper_bound.md", f"{RUN}/tables/upper_bound.csv"]
+
+
+def upper_bound_scores(wildcards):
+    """Return the scores of the network that learnt from true masks. Raises WorkflowError like the target."""
+    check_true_masks_to_learn()
+    return val_scores(TRUE_SEED, 1)
+
+
+def true_masks_to_learn(wildcards):
+    """Return the true masks of train. Raises WorkflowError where none are collected."""
+    check_true_masks_to_learn()
     return TRUE_MASKS.replace("{split}", "train")
 
 
@@ -310,11 +331,23 @@ def segmented_folder(wildcards):
     return SEGMENTED.format(name=Path(config["new_photos"]).resolve().name)
 
 
-def submitted_shards(wildcards):
-    """Return the final predictions of a split. Raises WorkflowError where nothing is in it, before hours pass."""
-    listed = config["dataset"]["kind"] not in ("demo", "voc") or config["dataset"][f"{wildcards.split}_list"]
+def check_submitted(split):
+    """Raise WorkflowError, before hours pass, where no photograph is in a split."""
+    listed = config["dataset"]["kind"] not in ("demo", "voc") or config["dataset"][f"{split}_list"]
     if not listed:
         remedy = "set dataset.test_list and dataset.test_root, or make submission.split val for a rehearsal"
-        raise WorkflowError(f"submission: no photograph in {wildcards.split}: {remedy}")
+        raise WorkflowError(f"submission: no photograph in {split}: {remedy}")
+
+
+def submission_archive(wildcards):
+    """Return the archive for the test server. Raises WorkflowError where there is nothing to pack."""
+    wanted = config["submission"]
+    check_submitted(wanted["split"])
+    return f"{RUN}/submission/{wanted['competition']}_{wanted['split']}.tgz"
+
+
+def submitted_shards(wildcards):
+    """Return the final predictions of a split. Raises WorkflowError where nothing is in it."""
+    check_submitted(wildcards.split)
     words = dict(seed=LAYER, backbone=BACKBONE, round=ROUNDS, split=wildcards.split)
     return shards(PREDICTED.format(**words, shard="{shard}"))

@@ -121,6 +121,10 @@ MISTAKES = {
         {"layer": "cam", "ablation": {"layers": ["truth"]}},
         [r"layer: 'cam'", r"ablation\.layers\.0: 'truth'"],
     ),
+    "an upper bound without true masks of train": (
+        {"report": {"upper_bound": True}, "dataset": {"true_masks": ["val"]}},
+        [r"report\.upper_bound: is true, but no true masks of train; add train to dataset\.true_masks"],
+    ),
     "new photographs that are not there": ({"new_photos": "no/photos"}, [r"new_photos: no/photos"]),
 }
 

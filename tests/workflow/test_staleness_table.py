@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from helpers import write_labels, write_photograph, write_zero_mask
+from pretended_run import PretendedRun
 
 CHANGING = Path(__file__).parents[2] / "docs" / "changing.md"
-OVERLAYS = ("config/photos.yaml", "tests/workflow/mini.yaml")
 
 STAGES = {
     "index": "build_index",
@@ -38,80 +38,10 @@ STAGES = {
 }
 """The heads of the table's columns, and the rules that they stand for: all of the target `all`."""
 
-FOLDERS = ("subsets", "patterns/", "true_masks/", "seed_masks/", "proxy_masks/", "predictions/")
 NETWORK = {"backbone": "resnet18", "weights": None}
 OTHER_NETWORK = {"segmenter": {"network": NETWORK, "training": {"frozen": ["conv1"]}}}
 ONE_TIME = 'find results -exec touch -d "$(date)" {} +'
 SHELL_OF_PATTERNS = '--patterns {output:q} 2> {log:q}"'
-
-
-class PretendedRun:
-    """A run on photographs whose results are empty files with Snakemake's true records of how they were made.
-
-    `--touch` writes the records that a run would: what re-runs is told by them, by time stamps and by
-    contents of small files, so that plans are those of a run that was computed.
-    """
-
-    def __init__(self, checkout, photos: Path) -> None:
-        self.checkout, self.photos = checkout, photos
-        self.results = checkout.folder / "results" / "fotos"
-        self.config = {"run": "fotos", "photos": str(photos)}
-        for name in self._outputs():
-            self._make_empty(checkout.folder / name)
-        self.snakemake("--touch", "--forceall", "--", "all")
-
-    def snakemake(self, *arguments, **more):
-        done = self.checkout.snakemake(*arguments, base=OVERLAYS, config=self.config | more)
-        assert done.returncode == 0, done.stdout[-4000:]
-        return done.stdout
-
-    def planned(self, flags=(), cores=2, target="all", **more) -> Counter[str]:
-        options = {"base": OVERLAYS, "config": self.config | more, "cores": cores}
-        return self.checkout.planned(target, flags=flags, **options)
-
-    def _outputs(self) -> list[str]:
-        table = self.snakemake("--summary", "--", "all")
-        names = [line.split("\t")[0] for line in table.splitlines() if "\t" in line]
-        return [name for name in names if name.startswith("results/")]
-
-    def _make_empty(self, path: Path) -> None:
-        place = path.relative_to(self.results).as_posix()
-        folder = path if place.startswith(FOLDERS) else path.parent
-        folder.mkdir(parents=True, exist_ok=True)
-        if folder != path:
-            path.write_bytes(b"")
-
-    @contextmanager
-    def changed_data(self) -> Iterator[Path]:
-        """Yield the folder of photographs to be changed; put it back as it was, times included."""
-        kept = self.photos.with_name("kept")
-        shutil.copytree(self.photos, kept)
-        try:
-            yield self.photos
-        finally:
-            shutil.rmtree(self.photos)
-            kept.rename(self.photos)
-
-    @contextmanager
-    def edited(self, source: str, edit: Callable[[str], str]) -> Iterator[None]:
-        """Change the text of a source for the time of a block."""
-        path = self.checkout.folder / source
-        before = path.read_text(encoding="utf-8")
-        assert edit(before) != before
-        path.write_text(edit(before), encoding="utf-8")
-        try:
-            yield
-        finally:
-            path.write_text(before, encoding="utf-8")
-
-    @contextmanager
-    def elsewhere(self, folder: Path) -> Iterator[None]:
-        """Work in another folder for the time of a block."""
-        home, self.checkout.folder = self.checkout.folder, folder
-        try:
-            yield
-        finally:
-            self.checkout.folder = home
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +51,7 @@ def pretended(checkout, tmp_path_factory) -> PretendedRun:
         write_photograph(photos / f"{number}.jpg", seed=number)
     write_labels(photos, "0.jpg,dog,train", "1.jpg,cat,train", "2.jpg,dog;cat,train", "3.jpg,dog,val")
     (photos / "classes.txt").write_text("dog\ncat\n")
-    return PretendedRun(checkout, photos)
+    return PretendedRun(checkout, {"run": "fotos", "photos": str(photos)})
 
 
 # The changes --------------------------------------------------------------------------------------
@@ -417,8 +347,8 @@ def test_results_without_their_records_are_refused_until_they_are_taken_over(pre
     with pretended.elsewhere(tmp_path / "repository"):
         records = pretended.checkout.folder / ".snakemake"
         shutil.rmtree(records)
-        done = pretended.checkout.snakemake("-n", "--", "all", base=OVERLAYS, config=pretended.config)
-        assert done.returncode != 0 and "without the records of how they were made" in done.stdout
+        said = pretended.snakemake("-n", "--", "all", fails=True)
+        assert "without the records of how they were made" in said
         (records / "metadata").mkdir(parents=True)
         pretended.snakemake("--touch", "--forceall", "--", "all")
         assert pretended.planned() == Counter()
