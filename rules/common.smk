@@ -1,5 +1,6 @@
 # What all rules share: the checked configuration, paths, and what a job's params are made of.
 
+import base64
 import hashlib
 import json
 import os
@@ -122,10 +123,33 @@ INDEX = [f"{RUN}/index/{name}" for name in INDEX_FILES]
 TRUE_MASKS = f"{RUN}/true_masks/{{split}}"
 
 
+# Whether results are taken over as they are. `workflow.touch` says so only after the rules were read.
+TAKEN_OVER = not {"--touch", "-t"}.isdisjoint(sys.argv)
+
+
+@cache
+def is_recorded(output):
+    """Say whether Snakemake has a record of how an output was made, or a mark that a job is making it.
+
+    A database of records is taken to have it: it is not opened before the rules are read.
+    """
+    records = [record_path(f".snakemake/{kind}", output) for kind in ("metadata", "incomplete")]
+    return any(map(os.path.exists, [".snakemake/metadata.db", *records]))
+
+
+def record_path(folder, output):
+    """Return where Snakemake keeps an output's record in a folder (its FilePersistence): in a file named by the
+    output's path in base64, or, where that is longer than names may be, in folders that are parts of it.
+    """
+    name = base64.urlsafe_b64encode(output.encode()).decode()
+    longest = os.pathconf(folder, "PC_NAME_MAX") - 1 if os.path.isdir(folder) else len(name)
+    parts = [name[start : start + longest] for start in range(0, len(name), longest)]
+    return os.path.join(folder, *(f"@{part}" for part in parts[:-1]), parts[-1])
+
+
 def check_records():
     """Raise WorkflowError where results lie without Snakemake's records: it would trust them as they are."""
-    recorded = any(Path(".snakemake").glob("metadata*"))
-    if workflow.is_main_process and os.path.exists(INDEX[0]) and not recorded:
+    if workflow.is_main_process and os.path.exists(INDEX[0]) and not (TAKEN_OVER or is_recorded(INDEX[0])):
         raise WorkflowError(
             f"{RUN}: these results came without the records of how they were made; copy the folder .snakemake "
             f"of the place where they were made as well, or delete {RUN} (docs/changing.md says more)"

@@ -342,14 +342,44 @@ def test_one_time_stamp_for_all_hides_no_changed_setting(pretended, tmp_path):
         assert pretended.planned(**change) == EXPECTED["`crf.test.bilateral_sxy`"]
 
 
+WITHOUT_RECORDS = "without the records of how they were made"
+
+
 def test_results_without_their_records_are_refused_until_they_are_taken_over(pretended, tmp_path):
     shutil.copytree(pretended.checkout.folder, tmp_path / "repository")
     with pretended.elsewhere(tmp_path / "repository"):
-        records = pretended.checkout.folder / ".snakemake"
-        shutil.rmtree(records)
-        said = pretended.snakemake("-n", "--", "all", fails=True)
-        assert "without the records of how they were made" in said
-        (records / "metadata").mkdir(parents=True)
+        shutil.rmtree(pretended.checkout.folder / ".snakemake")
+        assert WITHOUT_RECORDS in pretended.snakemake("-n", "--", "all", fails=True)
         pretended.snakemake("--touch", "--forceall", "--", "all")
         assert pretended.planned() == Counter()
         assert pretended.planned(subsets={"cap": 2}) == EXPECTED["`subsets.cap`"]
+
+
+def test_the_records_of_another_run_are_no_records_of_this_one(pretended, tmp_path):
+    """A dry run makes the folders of records, and a whole run those of its own outputs."""
+    shutil.copytree(pretended.checkout.folder, tmp_path / "repository")
+    with pretended.elsewhere(tmp_path / "repository"):
+        shutil.rmtree(pretended.checkout.folder / ".snakemake")
+        pretended.snakemake("-n", "--", "all", run="other")
+        assert WITHOUT_RECORDS in pretended.snakemake("-n", "--", "all", fails=True)
+        pretended.results.rename(pretended.results.with_name("other"))
+        pretended.snakemake("--touch", "--forceall", "--", "all", run="other")
+        pretended.results.with_name("other").rename(pretended.results)
+        assert WITHOUT_RECORDS in pretended.snakemake("-n", "--", "all", fails=True)
+
+
+def test_results_of_an_index_that_was_interrupted_are_not_refused(pretended, tmp_path):
+    """Snakemake's mark of it is enough: it makes them again."""
+    shutil.copytree(pretended.checkout.folder, tmp_path / "repository")
+    with pretended.elsewhere(tmp_path / "repository"):
+        records = pretended.checkout.folder / ".snakemake"
+        shutil.rmtree(records / "incomplete")
+        (records / "metadata").rename(records / "incomplete")
+        assert pretended.planned()["build_index"] == 1
+
+
+def test_records_of_outputs_with_long_paths_are_found(pretended):
+    """Their names are split over several folders."""
+    long = PretendedRun(pretended.checkout, pretended.config | {"run": "long" * 50})
+    assert list((pretended.checkout.folder / ".snakemake" / "metadata").glob("@*"))
+    assert long.planned() == Counter()
