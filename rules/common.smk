@@ -164,6 +164,16 @@ def code(script):
     return code_digest(f"{SCRIPTS}/{script}.py")
 
 
+@cache
+def file_digest(path):
+    """Return the SHA-256 of a file; "" where it cannot be read, which Snakemake or its reader tells."""
+    try:
+        with open(path, "rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError:
+        return ""
+
+
 def settings(**content):
     """Return the slice of the configuration that a job may see, as JSON for its command line."""
     return json.dumps(content, sort_keys=True)

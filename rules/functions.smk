@@ -130,8 +130,17 @@ def true_mask_settings():
 
 
 def weights_of(network):
-    """Return the file of weights that a `network` section names, if it names one."""
-    return [] if network["weights"] in (None, "imagenet") else [network["weights"]]
+    """Return the file of weights that a `network` section names, if it names one.
+
+    Its time stamp counts for nothing, its content is a param (`weights_digest`): a file that was replaced by one of
+    an older time stamp is told so, and one that was touched re-runs nothing.
+    """
+    return ancient([] if network["weights"] in (None, "imagenet") else [network["weights"]])
+
+
+def weights_digest(network):
+    """Return a digest of the file of weights that a `network` section names; "" where it names none."""
+    return "".join(map(file_digest, weights_of(network)))
 
 
 def segmenter_of(backbone):
@@ -150,6 +159,11 @@ def segmenter_of(backbone):
 def segmenter_weights(wildcards):
     """Return the file of weights that the segmenter on a backbone starts from, if there is one."""
     return weights_of(segmenter_of(wildcards.backbone)["network"])
+
+
+def segmenter_weights_digest(wildcards):
+    """Return a digest of the file of weights that the segmenter on a backbone starts from."""
+    return weights_digest(segmenter_of(wildcards.backbone)["network"])
 
 
 def segmenter_settings(wildcards):

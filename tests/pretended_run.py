@@ -31,12 +31,12 @@ class PretendedRun:
 
     def snakemake(self, *arguments, fails: bool = False, **more) -> str:
         """Run Snakemake and return what it says; `more` is laid over the configuration."""
-        done = self.checkout.snakemake(*arguments, base=self.base, config=self.config | more)
+        done = self.checkout.snakemake(*arguments, base=self.base, config=laid_over(self.config, more))
         assert (done.returncode != 0) == fails, done.stdout[-4000:]
         return done.stdout
 
     def planned(self, flags=(), cores=2, target="all", **more) -> Counter[str]:
-        options = {"base": self.base, "config": self.config | more, "cores": cores}
+        options = {"base": self.base, "config": laid_over(self.config, more), "cores": cores}
         return self.checkout.planned(target, flags=flags, **options)
 
     def _outputs(self, targets) -> list[str]:
@@ -82,3 +82,13 @@ class PretendedRun:
             yield
         finally:
             self.checkout.folder = home
+
+
+def laid_over(config: dict, more: dict) -> dict:
+    """Return a configuration with another one laid over it, section by section."""
+    sections = {
+        key: laid_over(config[key], value)
+        for key, value in more.items()
+        if isinstance(value, dict) and isinstance(config.get(key), dict)
+    }
+    return config | more | sections

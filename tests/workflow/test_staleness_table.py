@@ -51,7 +51,12 @@ def pretended(checkout, tmp_path_factory) -> PretendedRun:
         write_photograph(photos / f"{number}.jpg", seed=number)
     write_labels(photos, "0.jpg,dog,train", "1.jpg,cat,train", "2.jpg,dog;cat,train", "3.jpg,dog,val")
     (photos / "classes.txt").write_text("dog\ncat\n")
-    return PretendedRun(checkout, {"run": "fotos", "photos": str(photos)})
+    config = {"run": "fotos", "photos": str(photos)}
+    for network in ("classifier", "segmenter"):
+        path = photos.with_name(f"{network}.pth")
+        path.write_bytes(LARGE + network.encode())
+        config[network] = {"network": {"weights": str(path)}}
+    return PretendedRun(checkout, config)
 
 
 # The changes --------------------------------------------------------------------------------------
@@ -118,6 +123,33 @@ def write_notes(folder: Path) -> None:
 def moved_photographs(run: PretendedRun, folder: Path) -> Counter[str]:
     shutil.copytree(run.photos, folder / "photos")
     return run.planned(photos=str(folder / "photos"))
+
+
+LARGE = bytes(1_100_000)  # of files up to 1 MB Snakemake itself compares contents
+
+
+def weights_of(run: PretendedRun, network: str) -> Path:
+    return Path(run.config[network]["network"]["weights"])
+
+
+def replaced_weights(network: str) -> Plan:
+    def plan(run: PretendedRun, folder: Path) -> Counter[str]:
+        path = weights_of(run, network)
+        shutil.copy2(path, folder / "before")
+        path.write_bytes(LARGE + b"other")
+        os.utime(path, (0, 0))
+        try:
+            return run.planned()
+        finally:
+            shutil.copy2(folder / "before", path)
+
+    return plan
+
+
+def touched_weights(run: PretendedRun, _: Path) -> Counter[str]:
+    for network in ("classifier", "segmenter"):
+        os.utime(weights_of(run, network))
+    return run.planned()
 
 
 def touched_sources(run: PretendedRun, _: Path) -> Counter[str]:
@@ -243,6 +275,9 @@ CHANGES: dict[str, Plan] = {
     "an image touched": data(lambda folder: os.utime(folder / "1.jpg")),
     "the images moved to another folder": moved_photographs,
     "a true mask added": data(lambda folder: write_zero_mask(folder / "SegmentationClass" / "1.png")),
+    "weights of the classifier replaced, by a file of an older time stamp": replaced_weights("classifier"),
+    "weights of the segmenter replaced, by a file of an older time stamp": replaced_weights("segmenter"),
+    "weights touched": touched_weights,
     "notes or tables of other names beside the images": data(write_notes),
     # Code
     "a statement in the script `find_patterns.py`": statement("find_patterns.py"),
