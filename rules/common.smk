@@ -201,7 +201,8 @@ def entries(folder):
 def data_files(place, suffixes, left_out=()):
     """Yield (path, size, time) of the data files at or below a place; of none where it is not there.
 
-    Linked folders, the runs' results and the folders `left_out` are not looked into.
+    The runs' results and the folders `left_out` are not looked into, nor are linked folders: of those the path is
+    told and where the link leads, "" for the time.
     """
     if os.path.isfile(place):
         yield place, *size_and_time(place)
@@ -209,8 +210,14 @@ def data_files(place, suffixes, left_out=()):
     waiting = [place]
     while waiting:
         for entry in entries(waiting.pop()):
-            if entry.is_dir(follow_symlinks=False):
-                waiting.extend([] if tidy_folder(entry.path) in closed else [entry.path])
+            folder = entry.is_dir(follow_symlinks=False)
+            linked = entry.is_symlink() and os.path.isdir(entry.path)
+            if (folder or linked) and tidy_folder(entry.path) in closed:
+                continue
+            if folder:
+                waiting.append(entry.path)
+            elif linked:
+                yield entry.path, os.readlink(entry.path), ""
             elif os.path.splitext(entry.name)[1].lower() in suffixes:
                 yield entry.path, *size_and_time(entry.path)
 
@@ -225,7 +232,10 @@ def size_and_time(path):
 
 
 def listing(*places, suffixes=DATA_SUFFIXES, left_out=(), drawn=""):
-    """Return a digest over names, sizes and times of the data files at or below several places, and `drawn`."""
+    """Return a digest over names, sizes and times of the data files at or below several places, and `drawn`.
+
+    Of linked folders it is over names and where they lead.
+    """
     rows = (
         f"{number}\0{path.removeprefix(place)}\0{size}\0{time}"
         for number, place in enumerate(places)

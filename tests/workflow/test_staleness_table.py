@@ -49,6 +49,11 @@ def pretended(checkout, tmp_path_factory) -> PretendedRun:
     photos = tmp_path_factory.mktemp("data") / "photos"
     for number in range(6):
         write_photograph(photos / f"{number}.jpg", seed=number)
+    (photos / "4.jpg").rename(photos / "4.jfif")
+    for name in ("more", "others"):
+        (photos / name).mkdir()
+    lead_link(photos, "more")
+    (photos / "loop.jpg").symlink_to("loop.jpg")
     write_labels(photos, "0.jpg,dog,train", "1.jpg,cat,train", "2.jpg,dog;cat,train", "3.jpg,dog,val")
     (photos / "classes.txt").write_text("dog\ncat\n")
     config = {"run": "fotos", "photos": str(photos)}
@@ -105,6 +110,16 @@ def replace_text(path: Path, old: str, new: str) -> None:
     path.write_text(path.read_text().replace(old, new))
 
 
+def replace_jfif(folder: Path) -> None:
+    write_photograph(folder / "4.jpg", width=16).rename(folder / "4.jfif")
+
+
+def lead_link(folder: Path, name: str) -> None:
+    """Let the link in the folder lead to another folder beside it."""
+    (folder / "link").unlink(missing_ok=True)
+    (folder / "link").symlink_to(name)
+
+
 def add_photograph(folder: Path) -> None:
     write_photograph(folder / "new.jpg")
     append_line(folder / "labels.csv", "new.jpg,cat,train")
@@ -121,7 +136,7 @@ def write_notes(folder: Path) -> None:
 
 
 def moved_photographs(run: PretendedRun, folder: Path) -> Counter[str]:
-    shutil.copytree(run.photos, folder / "photos")
+    shutil.copytree(run.photos, folder / "photos", symlinks=True)
     return run.planned(photos=str(folder / "photos"))
 
 
@@ -273,6 +288,8 @@ CHANGES: dict[str, Plan] = {
     "one image added": data(add_photograph),
     "one image removed": data(remove_photograph),
     "an image touched": data(lambda folder: os.utime(folder / "1.jpg")),
+    "an image `4.jfif` replaced": data(replace_jfif),
+    "a link to a folder beside the images led elsewhere": data(lambda folder: lead_link(folder, "others")),
     "the images moved to another folder": moved_photographs,
     "a true mask added": data(lambda folder: write_zero_mask(folder / "SegmentationClass" / "1.png")),
     "weights of the classifier replaced, by a file of an older time stamp": replaced_weights("classifier"),
