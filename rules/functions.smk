@@ -129,6 +129,12 @@ def true_mask_settings():
     return dict(kind=kind, root=data_root(), **({"sbd": sbd_of_masks()} if kind == "voc" else {}))
 
 
+def subset_settings():
+    """Return how the subset of each class is drawn: with a seed of its own, or with the run's."""
+    own = config["subsets"]["random_seed"]
+    return settings(cap=config["subsets"]["cap"], random_seed=config["random_seed"] if own is None else own)
+
+
 def weights_of(network):
     """Return the file of weights that a `network` section names, if it names one.
 

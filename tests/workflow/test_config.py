@@ -41,10 +41,16 @@ MISTAKES = {
         {
             "random_seed": -1,
             "threads": 0,
-            "subsets": {"cap": -5},
+            "subsets": {"cap": -5, "random_seed": -2},
             "classifier": {"training": {"head_lr": -0.1}},
         },
-        [r"random_seed: -1", "threads: 0", r"subsets\.cap: -5", r"classifier\.training\.head_lr: -0\.1"],
+        [
+            r"random_seed: -1",
+            "threads: 0",
+            r"subsets\.cap: -5",
+            r"subsets\.random_seed: -2",
+            r"classifier\.training\.head_lr: -0\.1",
+        ],
     ),
     "zero": (
         {

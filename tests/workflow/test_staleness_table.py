@@ -261,6 +261,8 @@ CHANGES: dict[str, Plan] = {
     # Settings
     "`layer`, to one whose features are not there": setting(layer="blocks.5.0"),
     "`subsets.cap`": setting(subsets={"cap": 2}),
+    "`subsets.random_seed`": setting(subsets={"random_seed": 1}),
+    "`subsets.random_seed`, to that of the run": setting(subsets={"random_seed": 0}),
     "`random_seed`": setting(random_seed=1),
     "`patterns.boundary`": setting(patterns={"boundary": "mean"}),
     "`features.sizes`": setting(features={"sizes": [64, 96]}),
