@@ -101,6 +101,22 @@ def test_coco_is_watched_folder_by_folder(checkout, name):
     assert made.planned(target=target)["build_index"] == 1
 
 
+def test_copies_that_are_named_are_watched_as_before(checkout, tmp_path):
+    devkit = write_devkit(tmp_path)
+    (tmp_path / "sbd" / "cls").mkdir(parents=True)
+    (tmp_path / "sbd" / "train.txt").write_text("2008_000001\n")
+    folders = {"root": str(devkit.parent), "sbd": str(tmp_path / "sbd")}
+    config = config_of("named", "voc")
+    config["dataset"] |= {"train_list": "trainaug", "sbd_masks": True, **folders}
+    made = PretendedRun(checkout, config, BASE)
+    assert made.planned() == Counter()
+    (tmp_path / "sbd" / "cls" / "2008_000001.mat").write_bytes(b"")
+    plan = made.planned()
+    assert plan["collect_true_masks"] == 2 and not plan["build_index"]
+    os.utime(devkit / "Annotations" / "2008_000001.xml")
+    assert made.planned()["build_index"] == 1
+
+
 # Unpacked by a job --------------------------------------------------------------------------------
 
 TARGETS = ("results/ours/index/index.csv", "results/ours/true_masks/val")
