@@ -218,6 +218,12 @@ add(
 # Tables of labels --------------------------------------------------------------------------------
 
 
+def make_folder_of(path: Path) -> Path:
+    """Make the folder of a file; return the file."""
+    path.parent.mkdir(exist_ok=True)
+    return path
+
+
 def of_row(row: str) -> Callable[[Path], None]:
     """Return what indexes a table that has this row beside a sound one."""
 
@@ -225,6 +231,8 @@ def of_row(row: str) -> Callable[[Path], None]:
         root = folder / "photos"
         write_photograph(root / "good.jpg")
         write_photograph(root / "bad.jpg")
+        for name in ("plain", "bad.jpe", ".bad.jpg", ".cache/bad.jpg"):
+            write_photograph(root / "new.jpg").rename(make_folder_of(root / name))
         write_photograph(folder / "elsewhere" / "x.jpg")
         (root / "out.jpg").symlink_to(folder / "elsewhere" / "x.jpg")
         (root / "outside").symlink_to(folder / "elsewhere")
@@ -246,6 +254,12 @@ for what, row, answer in (
      "outside the folder; copy the file into it"),
     ("link to itself", "loop.jpg,dog,train", "loop.jpg: cannot be read (Too many levels of symbolic links)"),
     ("photograph that is not there", "gone.jpg,dog,train", "gone.jpg: no such image; restore it"),
+    ("photograph without a suffix", "plain,dog,train",
+     "plain: a name that ends in none of .bmp, .jfif, .jpeg, .jpg, .png, .tif, .tiff, .webp; rename it"),
+    ("photograph of another suffix", "bad.jpe,dog,train", "bad.jpe: a name that ends in none of .bmp, .jfif"),
+    ("hidden photograph", ".bad.jpg,dog,train", ".bad.jpg: a hidden file, or in a hidden folder; rename it"),
+    ("photograph in a hidden folder", ".cache/bad.jpg,dog,train",
+     ".cache/bad.jpg: a hidden file, or in a hidden folder; rename it"),
     ("photograph listed twice", "good.jpg,dog,train", "good.jpg: already in line 2; remove one of the two"),
     ("photograph without a tag", "bad.jpg,,train", "bad.jpg: no tag; name what is on the photograph"),
     ("tag without a photograph", ",dog,train", "no path; name the image's file"),

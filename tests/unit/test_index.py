@@ -78,6 +78,13 @@ def test_shards_partition_the_split(shards):
     assert max(sizes) - min(sizes) <= 1
 
 
+@pytest.mark.parametrize("number", [-1, 2, 3])
+def test_a_shard_that_is_none_is_refused(index, number):
+    message = rf"^shard {number} of train: there are 2 shards, from 0 on; delete .*, or set `shards` to more"
+    with pytest.raises(TagsegError, match=message):
+        index.shard("train", number, 2)
+
+
 def test_missing_index(tmp_path):
     with pytest.raises(TagsegError, match=r"classes\.csv: no such file; run the stage"):
         read_index(tmp_path)

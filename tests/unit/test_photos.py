@@ -114,6 +114,12 @@ def test_test_photographs_need_no_tag(tmp_path):
     assert rows_by_id(index(tmp_path))["b"].tags == ()
 
 
+def test_names_of_photographs_may_end_in_jfif(tmp_path):
+    write_photograph(tmp_path / "a.jpg").rename(tmp_path / "a.JFIF")
+    write_labels(tmp_path, "a.JFIF,dog,train")
+    assert rows_by_id(index(tmp_path))["a"].tags == ("dog",)
+
+
 # Problems ---------------------------------------------------------------------------------------
 
 

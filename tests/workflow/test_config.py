@@ -41,10 +41,16 @@ MISTAKES = {
         {
             "random_seed": -1,
             "threads": 0,
-            "subsets": {"cap": -5},
+            "subsets": {"cap": -5, "random_seed": -2},
             "classifier": {"training": {"head_lr": -0.1}},
         },
-        [r"random_seed: -1", "threads: 0", r"subsets\.cap: -5", r"classifier\.training\.head_lr: -0\.1"],
+        [
+            r"random_seed: -1",
+            "threads: 0",
+            r"subsets\.cap: -5",
+            r"subsets\.random_seed: -2",
+            r"classifier\.training\.head_lr: -0\.1",
+        ],
     ),
     "zero": (
         {
@@ -120,6 +126,10 @@ MISTAKES = {
     "seeds that are no layer": (
         {"layer": "cam", "ablation": {"layers": ["truth"]}},
         [r"layer: 'cam'", r"ablation\.layers\.0: 'truth'"],
+    ),
+    "an upper bound without true masks of train": (
+        {"report": {"upper_bound": True}, "dataset": {"true_masks": ["val"]}},
+        [r"report\.upper_bound: is true, but no true masks of train; add train to dataset\.true_masks"],
     ),
     "new photographs that are not there": ({"new_photos": "no/photos"}, [r"new_photos: no/photos"]),
 }

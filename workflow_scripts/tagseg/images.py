@@ -27,7 +27,7 @@ VOID = 255
 MAX_PIXELS = 100_000_000
 """Largest photograph that is opened, in pixels: a guard against decompression bombs."""
 
-PHOTOGRAPH_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
+PHOTOGRAPH_SUFFIXES = frozenset({".jpg", ".jpeg", ".jfif", ".png", ".bmp", ".tif", ".tiff", ".webp"})
 
 # What Pillow's readers raise on damaged bytes; the last are from EXIF blocks and chunk headers.
 _DAMAGE = (

@@ -74,7 +74,15 @@ class Index:
         return tuple(row for row in self.photographs if row.split == split)
 
     def shard(self, split: str, number: int, shards: int) -> tuple[Photograph, ...]:
-        """Return every `shards`-th photograph of a split, from the `number`-th on (0-based)."""
+        """Return every `shards`-th photograph of a split, from the `number`-th on (0-based).
+
+        Raises TagsegError where there is no such shard.
+        """
+        if not 0 <= number < shards:
+            raise TagsegError(
+                f"shard {number} of {split}: there are {shards} shards, from 0 on; delete the file or folder "
+                f"of shard {number}, which an earlier run has left, or set `shards` to more"
+            )
         return self.of_split(split)[number::shards]
 
     def numbers(self, photograph: Photograph) -> tuple[int, ...]:

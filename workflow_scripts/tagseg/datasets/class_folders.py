@@ -16,9 +16,7 @@ from tagseg.errors import TagsegError
 from tagseg.images import PHOTOGRAPH_SUFFIXES
 from tagseg.index import SPLITS
 
-_OTHER_IMAGES = frozenset(
-    {".avif", ".dng", ".gif", ".heic", ".heif", ".jfif", ".jp2", ".jpe", ".jxl", ".svg"}
-)
+_OTHER_IMAGES = frozenset({".avif", ".dng", ".gif", ".heic", ".heif", ".jp2", ".jpe", ".jxl", ".svg"})
 _LIKE_SPLITS = frozenset({*SPLITS, "training", "valid", "validation", "testing"})
 
 

@@ -108,11 +108,27 @@ def _wrong_id(name: str, folders: Collection[str]) -> str:
 
 
 def unfit(root: Path, image: PurePosixPath) -> str:
-    """Return why a file should not even be opened as a photograph, or "" for nothing."""
+    """Return why a file should not even be opened as a photograph, or "" for nothing.
+
+    One that is missing is left to its reader.
+    """
     if image.parts[0] == MASK_FOLDER:
         return f"the folder {MASK_FOLDER} holds masks; remove the row"
     if not is_utf8(str(image)):
         return "a file name that is not UTF-8; rename it"
     if os.path.exists(root / image) and not os.path.isfile(root / image):
         return "not a readable image (no file); name a file"  # a pipe would be waited on forever
-    return leads_out(root, image)
+    return leads_out(root, image) or (_unwatched(image) if os.path.exists(root / image) else "")
+
+
+def _unwatched(image: PurePosixPath) -> str:
+    """Return why a change of a file would go unseen, or "" for nothing.
+
+    The workflow watches what is not hidden and has a photograph's suffix (`listing` in rules/common.smk).
+    """
+    if any(part.startswith(".") for part in image.parts):
+        return "a hidden file, or in a hidden folder; rename it"
+    if not is_image(image):
+        known = ", ".join(sorted(PHOTOGRAPH_SUFFIXES))
+        return f"a name that ends in none of {known}; rename it, or convert it where it is of another kind"
+    return ""
