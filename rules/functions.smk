@@ -217,8 +217,8 @@ def features_for(wildcards):
     return [f"{RUN}/features/{layer}/shard-{wildcards.shard}.h5" for layer in layers]
 
 
-# What refuses a target is called by the rule of the target itself: where an input function of a producer further
-# up raises, Snakemake takes what an earlier run left there for a file of the user's, and goes on with it.
+# What refuses a target is called by the target's own input function: where that of a producer further up raises,
+# Snakemake takes what an earlier run left there for a file of the user's, and goes on with it.
 
 
 def check_true_masks_to_learn():

@@ -42,7 +42,7 @@ STAGES = {
 NETWORK = {"backbone": "resnet18", "weights": None}
 OTHER_NETWORK = {"segmenter": {"network": NETWORK, "training": {"frozen": ["conv1"]}}}
 ONE_TIME = 'find results -exec touch -d "$(date)" {} +'
-SHELL_OF_PATTERNS = '--patterns {output:q} 2> {log:q}"'
+SHELL_OF_PATTERNS = '--patterns {output:q} --threads {threads} 2> {log:q}"'
 
 
 @pytest.fixture(scope="module")
