@@ -60,8 +60,7 @@ rule ablation:
 rule upper_bound:
     """Compare the final network with the same one trained on true masks."""
     input:
-        f"{RUN}/tables/upper_bound.md",
-        f"{RUN}/tables/upper_bound.csv",
+        upper_bound_files,
 
 
 rule segment:

@@ -28,6 +28,7 @@ rule train_classifier:
             training=seeded(config["classifier"]["training"]),
             deterministic=config["deterministic"],
         ),
+        weights=lambda wildcards: weights_digest(config["classifier"]["network"]),
         index=subpath(input[0], parent=True),
         code=code("train_classifier"),
     message:

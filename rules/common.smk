@@ -1,5 +1,6 @@
 # What all rules share: the checked configuration, paths, and what a job's params are made of.
 
+import base64
 import hashlib
 import json
 import os
@@ -20,6 +21,7 @@ from tagseg.datasets.photos import TABLES as LABEL_TABLES
 from tagseg.images import PHOTOGRAPH_SUFFIXES
 from tagseg.index import INDEX_FILES
 from tagseg.nodes import AUTO, CAM_SEED, PAPER_NODES, TRUE_SEED, canonical_node
+from tagseg.seals import RUN as SEALED_RUN
 from tagseg.threads import AUTO as AUTO_THREADS, MOST, THREADS
 
 # Jobs run the Python that runs Snakemake, also where its environment was not activated. They are told
@@ -38,7 +40,7 @@ def check_config(content):
     """Raise one WorkflowError that names every unknown key and bad value, before anything runs."""
     schema = yaml.safe_load(Path(workflow.basedir, "schemas/config.schema.yaml").read_text())
     lines = [f"  {problem}" for problem in config_problems(content, schema)]
-    lines += folder_problems(content) if not lines else []
+    lines += [*folder_problems(content), *upper_bound_problems(content)] if not lines else []
     if lines:
         raise WorkflowError("config:\n" + "\n".join(sorted(lines)))
 
@@ -105,6 +107,14 @@ def texts(content, prefix=""):
             yield from texts(value, f"{prefix}{key}.")
 
 
+def upper_bound_problems(content):
+    """Return a line where the report wants an upper bound and no true masks of train are collected."""
+    wanted, collected = content["report"]["upper_bound"], content["dataset"]["true_masks"]
+    if not wanted or "train" in collected:
+        return []
+    return ["  report.upper_bound: is true, but no true masks of train; add train to dataset.true_masks"]
+
+
 def is_folder(name):
     """Say whether a setting names a folder that is there."""
     return bool(name) and Path(name).expanduser().is_dir()
@@ -131,6 +141,7 @@ os.environ.update({THREADS: str(config["threads"])})
 COMPUTING = MOST if config["threads"] == AUTO_THREADS else config["threads"]
 
 RUN = f"{config['results']}/{config['run']}"
+os.environ.update({SEALED_RUN: RUN})  # jobs seal what they make in there, whatever script makes it
 LAYER = canonical_node(config["layer"])
 ABLATION_LAYERS = [canonical_node(layer) for layer in config["ablation"]["layers"]]
 FIGURE_LAYERS = [canonical_node(layer) for layer in config["figures"]["layers"]]
@@ -149,10 +160,33 @@ INDEX = [f"{RUN}/index/{name}" for name in INDEX_FILES]
 TRUE_MASKS = f"{RUN}/true_masks/{{split}}"
 
 
+# Whether results are taken over as they are. `workflow.touch` says so only after the rules were read.
+TAKEN_OVER = not {"--touch", "-t"}.isdisjoint(sys.argv)
+
+
+@cache
+def is_recorded(output):
+    """Say whether Snakemake has a record of how an output was made, or a mark that a job is making it.
+
+    A database of records is taken to have it: it is not opened before the rules are read.
+    """
+    records = [record_path(f".snakemake/{kind}", output) for kind in ("metadata", "incomplete")]
+    return any(map(os.path.exists, [".snakemake/metadata.db", *records]))
+
+
+def record_path(folder, output):
+    """Return where Snakemake keeps an output's record in a folder (its FilePersistence): in a file named by the
+    output's path in base64, or, where that is longer than names may be, in folders that are parts of it.
+    """
+    name = base64.urlsafe_b64encode(output.encode()).decode()
+    longest = os.pathconf(folder, "PC_NAME_MAX") - 1 if os.path.isdir(folder) else len(name)
+    parts = [name[start : start + longest] for start in range(0, len(name), longest)]
+    return os.path.join(folder, *(f"@{part}" for part in parts[:-1]), parts[-1])
+
+
 def check_records():
     """Raise WorkflowError where results lie without Snakemake's records: it would trust them as they are."""
-    recorded = any(Path(".snakemake").glob("metadata*"))
-    if workflow.is_main_process and os.path.exists(INDEX[0]) and not recorded:
+    if workflow.is_main_process and os.path.exists(INDEX[0]) and not (TAKEN_OVER or is_recorded(INDEX[0])):
         raise WorkflowError(
             f"{RUN}: these results came without the records of how they were made; copy the folder .snakemake "
             f"of the place where they were made as well, or delete {RUN} (docs/changing.md says more)"
@@ -165,6 +199,16 @@ check_records()
 def code(script):
     """Return the digest of a script and of the modules of ours that it imports."""
     return code_digest(f"{SCRIPTS}/{script}.py")
+
+
+@cache
+def file_digest(path):
+    """Return the SHA-256 of a file; "" where it cannot be read, which Snakemake or its reader tells."""
+    try:
+        with open(path, "rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError:
+        return ""
 
 
 def settings(**content):
@@ -194,7 +238,8 @@ def entries(folder):
 def data_files(place, suffixes, left_out=()):
     """Yield (path, size, time) of the data files at or below a place; of none where it is not there.
 
-    Linked folders, the runs' results and the folders `left_out` are not looked into.
+    The runs' results and the folders `left_out` are not looked into, nor are linked folders: of those the path is
+    told and where the link leads, "" for the time.
     """
     if os.path.isfile(place):
         yield place, *size_and_time(place)
@@ -202,8 +247,14 @@ def data_files(place, suffixes, left_out=()):
     waiting = [place]
     while waiting:
         for entry in entries(waiting.pop()):
-            if entry.is_dir(follow_symlinks=False):
-                waiting.extend([] if tidy_folder(entry.path) in closed else [entry.path])
+            folder = entry.is_dir(follow_symlinks=False)
+            linked = entry.is_symlink() and os.path.isdir(entry.path)
+            if (folder or linked) and tidy_folder(entry.path) in closed:
+                continue
+            if folder:
+                waiting.append(entry.path)
+            elif linked:
+                yield entry.path, os.readlink(entry.path), ""
             elif os.path.splitext(entry.name)[1].lower() in suffixes:
                 yield entry.path, *size_and_time(entry.path)
 
@@ -218,7 +269,10 @@ def size_and_time(path):
 
 
 def listing(*places, suffixes=DATA_SUFFIXES, left_out=(), drawn=""):
-    """Return a digest over names, sizes and times of the data files at or below several places, and `drawn`."""
+    """Return a digest over names, sizes and times of the data files at or below several places, and `drawn`.
+
+    Of linked folders it is over names and where they lead.
+    """
     rows = (
         f"{number}\0{path.removeprefix(place)}\0{size}\0{time}"
         for number, place in enumerate(places)

@@ -138,7 +138,7 @@ rule draw_subsets:
         mem_mb=1000,
         runtime=10,
     params:
-        settings=settings(cap=config["subsets"]["cap"], random_seed=config["random_seed"]),
+        settings=subset_settings(),
         index=subpath(input[0], parent=True),
         code=code("draw_subsets"),
     message:

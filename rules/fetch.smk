@@ -68,7 +68,7 @@ rule fetch_archive:
 rule unpack_archive:
     """Unpack an archive that was fetched or put there by hand."""
     input:
-        # A folder that is there stays, however old: it may be the user's own.
+        # A folder that is there stays, however old. (One that a user has put there is no job's output: BY_HAND.)
         archive=lambda wildcards: ancient(f"{FETCHED}/archives/{UNPACKED[wildcards.unpacked]}"),
     output:
         directory(f"{FETCHED}/{{unpacked}}"),

@@ -3,6 +3,13 @@
 
 VOC_FETCHED, SBD_FETCHED = f"{FETCHED}/VOCdevkit", f"{FETCHED}/benchmark_RELEASE"
 COCO_FETCHED = [f"{FETCHED}/coco2017/{name}" for name in ("train2017", "val2017", "annotations")]
+# What would be unpacked and is there without having been: a user has put it there, and it is treated like a copy that
+# is named. Settled before anything runs, so that what this run unpacks makes no difference to its params.
+BY_HAND = frozenset(
+    folder
+    for folder in (VOC_FETCHED, SBD_FETCHED, *COCO_FETCHED)
+    if os.path.isdir(folder) and not is_recorded(folder)
+)
 COCO_INSTANCES = ("annotations/instances_train2017.json", "annotations/instances_val2017.json")
 
 
@@ -18,9 +25,10 @@ def data_root():
 
 
 def fetched_files():
-    """Return what is made here, drawn or fetched, of the data set, where no copy of it is named."""
+    """Return what is made here, drawn or fetched, of the data set: nothing of a copy that is named or put here."""
     made = {"demo": [DEVKIT], "voc": [VOC_FETCHED], "coco": COCO_FETCHED}
-    return [] if config["dataset"]["root"] else made.get(config["dataset"]["kind"], [])
+    folders = [] if config["dataset"]["root"] else made.get(config["dataset"]["kind"], [])
+    return [folder for folder in folders if folder not in BY_HAND]
 
 
 def sbd_for(wanted):
@@ -41,12 +49,13 @@ def sbd_of_masks():
 
 
 def fetched_sbd(folder):
-    """Return what SBD is unpacked into, if `folder` is SBD's and nobody named it."""
-    return [SBD_FETCHED] if folder and not config["dataset"]["sbd"] else []
+    """Return what SBD is unpacked into, if `folder` is SBD's and nobody named it or put it there."""
+    fetched = folder and not config["dataset"]["sbd"] and SBD_FETCHED not in BY_HAND
+    return [SBD_FETCHED] if fetched else []
 
 
 def dataset_files(wildcards):
-    """Return what of the data set is made by other rules: of a copy that is named, nothing."""
+    """Return what of the data set is made by other rules: of a user's copy, nothing."""
     return fetched_files() + fetched_sbd(sbd_of_lists())
 
 
@@ -64,30 +73,44 @@ def below(folder, *names, places=("",)):
     return [f"{folder}/{place}{name}" for place in places for name in names] if folder else []
 
 
+def of_users(places, named):
+    """Return those of several places that users care for: all in a folder that is `named`, else those by hand."""
+    by_hand = tuple(f"{folder}/" for folder in BY_HAND)
+    return [place for place in places if named or f"{place}/".startswith(by_hand)]
+
+
+def root_places(*names, places=("",)):
+    """Return the places below the data set's folder that users care for."""
+    return of_users(below(data_root(), *names, places=places), config["dataset"]["root"])
+
+
+def sbd_places(folder, *names):
+    """Return the places below SBD's folder that users care for; none where it is None."""
+    return of_users(below(folder, *names, places=SBD_PLACES), config["dataset"]["sbd"])
+
+
 def photograph_places():
-    """Return the places, in copies that users named, from which the index is built."""
+    """Return the places, in users' own copies, from which the index is built."""
     dataset, kind = config["dataset"], config["dataset"]["kind"]
     if kind == "voc":
         names = ("JPEGImages", "Annotations", "ImageSets/Segmentation", "classes.txt")
-        sbd = dataset["sbd"] if sbd_of_lists() else None
-        devkits = (dataset["root"], dataset["test_root"])
-        places = [place for devkit in devkits for place in below(devkit, *names, places=VOC_PLACES)]
-        return places + below(sbd, "train.txt", "val.txt", places=SBD_PLACES)
+        test = below(dataset["test_root"], *names, places=VOC_PLACES)
+        lists = sbd_places(sbd_of_lists(), "train.txt", "val.txt")
+        return [*root_places(*names, places=VOC_PLACES), *test, *lists]
     if kind == "photos":
         named = (CLASS_LIST, *LABEL_TABLES, *([dataset["labels"]] if dataset["labels"] else []))
         return [config["photos"], *below(config["photos"], *named)]
-    return below(dataset["root"], "train2017", "val2017", *COCO_INSTANCES)
+    return root_places("train2017", "val2017", *COCO_INSTANCES)
 
 
 def true_mask_places():
-    """Return the places, in copies that users named, where true masks are, and nothing else."""
-    dataset, kind = config["dataset"], config["dataset"]["kind"]
+    """Return the places, in users' own copies, where true masks are, and nothing else."""
+    kind = config["dataset"]["kind"]
     if kind == "coco":
-        return below(dataset["root"], *COCO_INSTANCES)
+        return root_places(*COCO_INSTANCES)
     if kind == "photos":
         return below(config["photos"], MASK_FOLDER)
-    sbd = below(dataset["sbd"], "cls", places=SBD_PLACES) if sbd_of_masks() else []
-    return below(dataset["root"], MASK_FOLDER, places=VOC_PLACES) + sbd
+    return root_places(MASK_FOLDER, places=VOC_PLACES) + sbd_places(sbd_of_masks(), "cls")
 
 
 @cache
@@ -129,9 +152,24 @@ def true_mask_settings():
     return dict(kind=kind, root=data_root(), **({"sbd": sbd_of_masks()} if kind == "voc" else {}))
 
 
+def subset_settings():
+    """Return how the subset of each class is drawn: with a seed of its own, or with the run's."""
+    own = config["subsets"]["random_seed"]
+    return settings(cap=config["subsets"]["cap"], random_seed=config["random_seed"] if own is None else own)
+
+
 def weights_of(network):
-    """Return the file of weights that a `network` section names, if it names one."""
-    return [] if network["weights"] in (None, "imagenet") else [network["weights"]]
+    """Return the file of weights that a `network` section names, if it names one.
+
+    Its time stamp counts for nothing, its content is a param (`weights_digest`): a file that was replaced by one of
+    an older time stamp is told so, and one that was touched re-runs nothing.
+    """
+    return ancient([] if network["weights"] in (None, "imagenet") else [network["weights"]])
+
+
+def weights_digest(network):
+    """Return a digest of the file of weights that a `network` section names; "" where it names none."""
+    return "".join(map(file_digest, weights_of(network)))
 
 
 def segmenter_of(backbone):
@@ -150,6 +188,11 @@ def segmenter_of(backbone):
 def segmenter_weights(wildcards):
     """Return the file of weights that the segmenter on a backbone starts from, if there is one."""
     return weights_of(segmenter_of(wildcards.backbone)["network"])
+
+
+def segmenter_weights_digest(wildcards):
+    """Return a digest of the file of weights that the segmenter on a backbone starts from."""
+    return weights_digest(segmenter_of(wildcards.backbone)["network"])
 
 
 def segmenter_settings(wildcards):
@@ -174,10 +217,31 @@ def features_for(wildcards):
     return [f"{RUN}/features/{layer}/shard-{wildcards.shard}.h5" for layer in layers]
 
 
-def true_masks_to_learn(wildcards):
-    """Return the true masks of train. Raises WorkflowError, before hours pass, where none are collected."""
+# What refuses a target is called by the target's own input function: where that of a producer further up raises,
+# Snakemake takes what an earlier run left there for a file of the user's, and goes on with it.
+
+
+def check_true_masks_to_learn():
+    """Raise WorkflowError, before hours pass, where no true masks of train are collected."""
     if "train" not in config["dataset"]["true_masks"]:
         raise WorkflowError("upper_bound: no true masks of train; add train to dataset.true_masks")
+
+
+def upper_bound_files(wildcards):
+    """Return the tables of the upper bound. Raises WorkflowError where there is nothing to train it on."""
+    check_true_masks_to_learn()
+    return [f"{RUN}/tables/upper_bound.md", f"{RUN}/tables/upper_bound.csv"]
+
+
+def upper_bound_scores(wildcards):
+    """Return the scores of the network that learnt from true masks. Raises WorkflowError like the target."""
+    check_true_masks_to_learn()
+    return val_scores(TRUE_SEED, 1)
+
+
+def true_masks_to_learn(wildcards):
+    """Return the true masks of train. Raises WorkflowError where none are collected."""
+    check_true_masks_to_learn()
     return TRUE_MASKS.replace("{split}", "train")
 
 
@@ -310,11 +374,23 @@ def segmented_folder(wildcards):
     return SEGMENTED.format(name=Path(config["new_photos"]).resolve().name)
 
 
-def submitted_shards(wildcards):
-    """Return the final predictions of a split. Raises WorkflowError where nothing is in it, before hours pass."""
-    listed = config["dataset"]["kind"] not in ("demo", "voc") or config["dataset"][f"{wildcards.split}_list"]
+def check_submitted(split):
+    """Raise WorkflowError, before hours pass, where no photograph is in a split."""
+    listed = config["dataset"]["kind"] not in ("demo", "voc") or config["dataset"][f"{split}_list"]
     if not listed:
         remedy = "set dataset.test_list and dataset.test_root, or make submission.split val for a rehearsal"
-        raise WorkflowError(f"submission: no photograph in {wildcards.split}: {remedy}")
+        raise WorkflowError(f"submission: no photograph in {split}: {remedy}")
+
+
+def submission_archive(wildcards):
+    """Return the archive for the test server. Raises WorkflowError where there is nothing to pack."""
+    wanted = config["submission"]
+    check_submitted(wanted["split"])
+    return f"{RUN}/submission/{wanted['competition']}_{wanted['split']}.tgz"
+
+
+def submitted_shards(wildcards):
+    """Return the final predictions of a split. Raises WorkflowError where nothing is in it."""
+    check_submitted(wildcards.split)
     words = dict(seed=LAYER, backbone=BACKBONE, round=ROUNDS, split=wildcards.split)
     return shards(PREDICTED.format(**words, shard="{shard}"))

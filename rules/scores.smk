@@ -97,7 +97,7 @@ rule compare_upper_bound:
     """Set the final network beside the same one trained on true masks."""
     input:
         ours=val_scores(LAYER, ROUNDS),
-        truth=val_scores(TRUE_SEED, 1),
+        truth=upper_bound_scores,
     output:
         markdown=f"{RUN}/tables/upper_bound.md",
         csv=f"{RUN}/tables/upper_bound.csv",

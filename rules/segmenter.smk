@@ -28,6 +28,7 @@ rule train_segmenter:
         runtime=2880,
     params:
         settings=segmenter_settings,
+        weights=segmenter_weights_digest,
         index=subpath(input[0], parent=True),
         code=code("train_segmenter"),
     message:

@@ -4,7 +4,7 @@
 rule submission:
     """Pack the predictions of `submission.split` for the VOC test server."""
     input:
-        f"{RUN}/submission/{config['submission']['competition']}_{config['submission']['split']}.tgz",
+        submission_archive,
 
 
 rule pack_submission:

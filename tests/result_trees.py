@@ -9,8 +9,10 @@ import torch
 
 from tagseg.images import read_mask
 
-TOLD_ANEW = re.compile(r"logs/|benchmarks/|report/report\.html|.*\.snakemake_timestamp")
-"""Files that tell when and where a job ran, and how long it took."""
+TOLD_ANEW = re.compile(
+    r"logs/|benchmarks/|seals/|report/(report\.html|front\.rst|training\.png)|.*\.snakemake_timestamp"
+)
+"""Files that tell when and where a job ran, and how long it took; and the digests of those."""
 
 LAYER, NETWORK = "blocks.5.1", "blocks.5.1/efficientnet_lite0/round1"
 SCORES = f"scores/val/{NETWORK}.json"

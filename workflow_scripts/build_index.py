@@ -27,7 +27,8 @@ MAX_TOLD = 20
 def main() -> None:
     arguments = parse_arguments()
     with problems_in(arguments.index / PROBLEMS):
-        reading = new_reading(arguments.settings, arguments.threads)
+        results = arguments.index.parent.parent  # RESULTS/RUN/index
+        reading = new_reading(arguments.settings, arguments.threads, results)
         found = read_photographs(arguments.settings, reading)
         tell_left_out(reading)
         index = without_untagged(found)

@@ -31,7 +31,8 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     # Masks that are made from no PNGs may be many: they go to the disk of the results, not to /tmp.
     with tempfile.TemporaryDirectory(prefix=".masks.", dir=folder) as aside:
-        found = check_data_set(arguments.settings, Path(aside), arguments.threads)
+        results = folder.parent.parent  # RESULTS/RUN/data_report
+        found = check_data_set(arguments.settings, Path(aside), arguments.threads, results)
     write_problems(arguments.problems, found.problems)
     with atomic_file(arguments.report) as aside:
         text = report(found, arguments.settings["photographs"], arguments.problems.name)

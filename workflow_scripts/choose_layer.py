@@ -13,7 +13,6 @@ from tagseg import commandline
 from tagseg.errors import TagsegError
 from tagseg.figures import layer_choice, write_figure
 from tagseg.files import atomic_folder
-from tagseg.images import read_photograph
 from tagseg.index import Photograph, read_index
 from tagseg.layer_choice import Candidate, choose, colour_coefficient, mean_mask_correlation
 from tagseg.mask_shards import mask_origin, read_mask_shards
@@ -74,8 +73,7 @@ def candidate(patterns_folder: str, shards: Sequence[str], rows: Sequence[Photog
     if missing is not None:
         raise TagsegError(f"{', '.join(shards)}: no mask of {missing}; delete them and run again")
     coefficients = [
-        colour_coefficient(read_photograph(row.path), masks[row.id].read())
-        for row in commandline.progress(rows, node)
+        colour_coefficient(row.read(), masks[row.id].read()) for row in commandline.progress(rows, node)
     ]
     correlation = mean_mask_correlation({tag: one.mask_correlation for tag, one in patterns.items()})
     return Candidate(node, correlation, float(np.mean(coefficients)))

@@ -23,6 +23,7 @@ from tagseg.patterns import (
     open_shards,
     write_patterns,
 )
+from tagseg.seals import check_seal
 from tagseg.subsets import read_subset
 from tagseg.threads import computing_threads, keep_to_cores
 
@@ -37,6 +38,7 @@ def main() -> None:
 
 def find_patterns(arguments: Namespace) -> None:
     """Find, turn and write the patterns of all classes, and say what was found."""
+    check_seal(arguments.subsets)  # Snakemake does not see what is edited within a folder
     index = read_index(arguments.index)
     subsets = {tag: read_subset(arguments.subsets, tag) for tag in index.classes[1:]}
     cams = {name: maps for shard in arguments.cam for name, maps in read_cam(shard).items()}

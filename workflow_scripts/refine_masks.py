@@ -8,7 +8,6 @@ import numpy as np
 from tagseg import commandline
 from tagseg.crf import CrfSettings, refine_labels
 from tagseg.errors import TagsegError
-from tagseg.images import read_photograph
 from tagseg.index import Photograph, read_index
 from tagseg.mask_shards import MaskFile, mask_origin, read_mask_shards, write_mask_shard
 from tagseg.pools import in_processes
@@ -44,7 +43,7 @@ def refine(task: tuple[Photograph, MaskFile, CrfSettings | None, int]) -> np.nda
     mask = file.read()
     if crf is None or len(row.tags) != 1:
         return mask
-    return refine_labels(read_photograph(row.path), mask, crf, longest_side)
+    return refine_labels(row.read(), mask, crf, longest_side)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,8 @@ def main() -> None:
     arguments = parse_arguments()
     classes, settings = read_index(arguments.index).classes, arguments.settings
     prepare(arguments.threads, settings["deterministic"])
-    index, left_out = index_unlabelled(Path(arguments.photographs), classes)
+    results = Path(arguments.segmented).parent.parent.parent  # RESULTS/RUN/segmented/NAME
+    index, left_out = index_unlabelled(Path(arguments.photographs), classes, results)
     for problem in left_out:
         commandline.say(f"left out: {problem}")
     model = load_segmenter(arguments.checkpoint, classes)

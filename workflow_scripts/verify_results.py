@@ -15,7 +15,13 @@ import torch
 
 from tagseg import commandline
 from tagseg.errors import TagsegError
-from tagseg.verification import Problem, examine, leftovers, outputs, relations
+from tagseg.relations import relations
+from tagseg.verification import Problem, examine, leftovers, outputs
+
+ABOUT_SETTINGS = (
+    "Whether these are the results of the present settings, data and code, `snakemake -n` says, with the "
+    "run's own --configfile and --config."
+)
 
 
 def main() -> None:
@@ -48,11 +54,13 @@ def lines(problems: Sequence[Problem], left: Sequence[Path], total: int) -> list
     again = sorted({problem.again for problem in problems if problem.again})
     command = ["Delete these where they are still there, and make them again, then what comes after them:"]
     command += [f"    rm -rf {shlex.join(again)}", f"    snakemake --cores all {shlex.join(again)}"]
+    told = [] if problems else [ABOUT_SETTINGS]
     return [
         *(f"wrong: {problem.text}" for problem in problems),
         *(f"left over: {path}: of a job that was killed; no harm, the next run clears it" for path in left),
         *(command if again else []),
         f"{total} outputs verified, {len(problems)} problems, {len(left)} left over",
+        *told,
     ]
 
 

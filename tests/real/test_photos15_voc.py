@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -29,13 +30,14 @@ def write_annotation(path: Path, tags: list[str]) -> None:
 
 @pytest.fixture(scope="module")
 def devkit(tmp_path_factory) -> Path:
-    """A devkit of links to the photographs, masks and lists, with annotations made from the table."""
+    """A devkit of copies of the photographs, masks and lists, with annotations made from the table."""
     if not PHOTOS15.is_dir():
         pytest.skip("the folder photos15 of real photographs is not beside the repository")
     folder = tmp_path_factory.mktemp("photos15") / "VOC2012"
     (folder / "Annotations").mkdir(parents=True)
-    for name in ("JPEGImages", "SegmentationClass", "ImageSets", "classes.txt"):
-        (folder / name).symlink_to(PHOTOS15 / name)
+    for name in ("JPEGImages", "SegmentationClass", "ImageSets"):
+        shutil.copytree(PHOTOS15 / name, folder / name)
+    shutil.copy(PHOTOS15 / "classes.txt", folder)
     with open(PHOTOS15 / "labels.csv", newline="", encoding="utf-8") as stream:
         for row in csv.DictReader(stream):
             path = folder / "Annotations" / f"{Path(row['image']).stem}.xml"

@@ -22,6 +22,7 @@ import yaml
 from PIL import Image
 
 import build_index
+from bad_input_places import PLACES, WORKS
 from helpers import (
     MakesFolder,
     write_annotation,
@@ -39,11 +40,12 @@ from tagseg.classifier import Classifier, ClassifierSettings, describe, load_cla
 from tagseg.configuration import config_problems
 from tagseg.crf import CrfSettings, refine_labels
 from tagseg.datasets.coco import index_coco
-from tagseg.datasets.photos import index_photos, photos_true_masks
+from tagseg.datasets.photos import index_photos
+from tagseg.datasets.readers import collect_true_masks
 from tagseg.datasets.reading import Reading
 from tagseg.datasets.voc import index_voc
 from tagseg.errors import TagsegError
-from tagseg.images import read_mask, read_photograph, write_mask
+from tagseg.images import read_photograph, write_mask
 from tagseg.index import Index
 from tagseg.map_shards import MapShard, View, write_maps
 from tagseg.mask_shards import MANIFEST, read_mask_shards, write_mask_shard
@@ -51,7 +53,6 @@ from tagseg.patterns import ClassPattern, read_patterns, write_patterns
 from tagseg.photographs import square
 
 ROOT = Path(__file__).parents[2]
-WORKS = "works"
 CLASSES = ("background", "cat", "dog")
 
 
@@ -134,6 +135,9 @@ for what, name, content, answer in (
      "bad.png: damaged image (wrong checksum of the pixels)"),
     ("PNG with a wrong checksum of its header", "bad.png", lambda: altered(noise("PNG"), 30),
      "bad.png: not a readable image"),
+    ("TIFF whose first offset is beyond what files can have", "bad.tif",
+     lambda: b"II\x2b\0\x08\0\0\0" + struct.pack("<Q", 2**63 - 1) + b"\0" * 100,
+     "bad.tif: not a readable image (Invalid argument); replace or remove it"),
     ("file of zero bytes", "bad.jpg", lambda: b"", "bad.jpg: not a readable image"),
     ("text named .jpg", "bad.jpg", lambda: b"not an image\n" * 9, "bad.jpg: not a readable image"),
     ("GIF named .jpg", "bad.jpg", lambda: noise("GIF"), "bad.jpg: not a readable image"),
@@ -214,6 +218,12 @@ add(
 # Tables of labels --------------------------------------------------------------------------------
 
 
+def make_folder_of(path: Path) -> Path:
+    """Make the folder of a file; return the file."""
+    path.parent.mkdir(exist_ok=True)
+    return path
+
+
 def of_row(row: str) -> Callable[[Path], None]:
     """Return what indexes a table that has this row beside a sound one."""
 
@@ -221,6 +231,8 @@ def of_row(row: str) -> Callable[[Path], None]:
         root = folder / "photos"
         write_photograph(root / "good.jpg")
         write_photograph(root / "bad.jpg")
+        for name in ("plain", "bad.jpe", ".bad.jpg", ".cache/bad.jpg"):
+            write_photograph(root / "new.jpg").rename(make_folder_of(root / name))
         write_photograph(folder / "elsewhere" / "x.jpg")
         (root / "out.jpg").symlink_to(folder / "elsewhere" / "x.jpg")
         (root / "outside").symlink_to(folder / "elsewhere")
@@ -242,6 +254,12 @@ for what, row, answer in (
      "outside the folder; copy the file into it"),
     ("link to itself", "loop.jpg,dog,train", "loop.jpg: cannot be read (Too many levels of symbolic links)"),
     ("photograph that is not there", "gone.jpg,dog,train", "gone.jpg: no such image; restore it"),
+    ("photograph without a suffix", "plain,dog,train",
+     "plain: a name that ends in none of .bmp, .jfif, .jpeg, .jpg, .png, .tif, .tiff, .webp; rename it"),
+    ("photograph of another suffix", "bad.jpe,dog,train", "bad.jpe: a name that ends in none of .bmp, .jfif"),
+    ("hidden photograph", ".bad.jpg,dog,train", ".bad.jpg: a hidden file, or in a hidden folder; rename it"),
+    ("photograph in a hidden folder", ".cache/bad.jpg,dog,train",
+     ".cache/bad.jpg: a hidden file, or in a hidden folder; rename it"),
     ("photograph listed twice", "good.jpg,dog,train", "good.jpg: already in line 2; remove one of the two"),
     ("photograph without a tag", "bad.jpg,,train", "bad.jpg: no tag; name what is on the photograph"),
     ("tag without a photograph", ",dog,train", "no path; name the image's file"),
@@ -462,21 +480,6 @@ for what, feed, answer in (
 # Masks -------------------------------------------------------------------------------------------
 
 
-def mask_beyond_the_classes(folder: Path) -> None:
-    write_mask(folder / "mask.png", np.full((8, 12), 7, np.uint8))
-    read_mask(folder / "mask.png", classes=3)
-
-
-def mask_of_colours(folder: Path) -> None:
-    read_mask(write_photograph(folder / "mask.png"), classes=3)
-
-
-def mask_with_wrong_checksum(folder: Path) -> None:
-    content = write_zero_mask(folder / "mask.png").read_bytes()
-    (folder / "mask.png").write_bytes(altered(content, content.index(b"IEND") - 6))
-    read_mask(folder / "mask.png")
-
-
 def of_true_mask(make: Callable[[Path], object]) -> Callable[[Path], None]:
     """Return what collects the true mask that `make` puts at a path."""
 
@@ -487,18 +490,24 @@ def of_true_mask(make: Callable[[Path], object]) -> Callable[[Path], None]:
         path = folder / "photos/SegmentationClass/a.png"
         path.parent.mkdir()
         make(path)
-        photos_true_masks(folder / "photos", index, "train", folder)
+        collect_true_masks({"kind": "photos", "root": str(folder / "photos")}, index, "train", folder)
 
     return feed
 
 
+def with_wrong_checksum(path: Path) -> None:
+    content = write_zero_mask(path).read_bytes()
+    path.write_bytes(altered(content, content.index(b"IEND") - 6))
+
+
 MASKS = "True masks"
 for what, feed, answer in (
-    ("mask with a label that is no class", mask_beyond_the_classes,
-     "mask.png: label 7, where the classes end at 2; mend the mask or the class list"),
-    ("mask in RGB", mask_of_colours, "mask.png: mode RGB, where a mask has one label a pixel"),
-    ("mask with a wrong checksum", mask_with_wrong_checksum,
-     "mask.png: damaged mask (wrong checksum of the pixels)"),
+    ("mask with a label that is no class",
+     of_true_mask(lambda path: write_mask(path, np.full((8, 12), 7, np.uint8))),
+     "a.png: label 7, where the classes end at 1; mend the mask or the class list"),
+    ("mask in RGB", of_true_mask(write_photograph), "a.png: mode RGB, where a mask has one label a pixel"),
+    ("mask with a wrong checksum", of_true_mask(with_wrong_checksum),
+     "a.png: damaged mask (wrong checksum of the pixels)"),
     ("mask of another size than its photograph", of_true_mask(lambda path: write_zero_mask(path, 8, 12)),
      "a.png: 8x12 pixels, where the photograph has 12x8"),
     ("JPEG named .png", of_true_mask(lambda path: path.write_bytes(noise("JPEG"))),
@@ -508,6 +517,12 @@ for what, feed, answer in (
      "outside the folder; copy the file into it"),
 ):  # fmt: skip
     add(MASKS, what, answer, feed)
+
+
+# Places and names --------------------------------------------------------------------------------
+
+for what, answer, feed in PLACES:
+    add("Links, pipes and names", what, answer, feed)
 
 
 # What the stages hand on -------------------------------------------------------------------------

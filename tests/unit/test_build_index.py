@@ -21,6 +21,7 @@ from helpers import (
 from mini_coco import write_mini_coco
 from tagseg import images
 from tagseg.datasets import coco
+from tagseg.datasets.photos import index_unlabelled
 from tagseg.datasets.problems import DatasetProblems, Problem, problems_in
 from tagseg.datasets.readers import check_train, train_problems, without_untagged
 from tagseg.errors import TagsegError
@@ -59,6 +60,32 @@ def test_script_writes_the_index_and_says_its_numbers(tmp_path, monkeypatch, cap
     )
     assert {path.name for path in (tmp_path / "index").iterdir()} == {*INDEX_FILES, "left_out.csv"}
     assert (tmp_path / "index" / "source.txt").read_text() == "c0ffee\n"
+
+
+def test_pictures_of_our_own_results_below_the_photographs_are_no_class(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("cat/1.jpg", "dog/2.jpg", "results/photos/report/figure.png", "results/demo/devkit/3.jpg"):
+        write_photograph(tmp_path / name)
+    content = {"kind": "photos", "root": ".", "random_seed": 0, "val_share": 0.0, "labels": None}
+    run_script(monkeypatch, content, "results/photos/index")
+    index = read_index("results/photos/index")
+    assert index.classes == ("background", "cat", "dog") and len(index.photographs) == 2
+    run_script(monkeypatch, content, "elsewhere/photos/index")  # then it is a folder as any other
+    assert read_index("elsewhere/photos/index").classes == ("background", "cat", "dog", "results")
+
+
+def test_a_folder_whose_path_is_not_utf8_is_refused_before_anything_is_written(tmp_path, monkeypatch):
+    content = write_script_folder(tmp_path / "photos", "a.jpg,cat,train")
+    odd = os.fsdecode(os.fsencode(tmp_path) + b"/\xfc")
+    try:
+        os.rename(content["root"], odd)
+    except OSError:
+        pytest.skip("this file system takes names in UTF-8 only")
+    with pytest.raises(TagsegError, match=r"\\udcfc: a path that is not UTF-8; rename the folder"):
+        run_script(monkeypatch, content | {"root": odd}, tmp_path / "index")
+    with pytest.raises(TagsegError, match="a path that is not UTF-8"):
+        index_unlabelled(odd, ("background", "cat"))
+    assert not (tmp_path / "index").exists()
 
 
 @pytest.mark.parametrize("kind", ["voc", "demo"])

@@ -66,6 +66,13 @@ def test_a_sound_data_set_is_counted(tmp_path, photos, monkeypatch, capsys):
     assert "no problems; see " in capsys.readouterr().err
 
 
+def test_pictures_of_our_own_results_are_not_looked_at(tmp_path, monkeypatch):
+    for name in ("cat/1.jpg", "dog/2.jpg", "results/photos/report/figure.png"):
+        write_photograph(tmp_path / name)
+    lines, problems = run_script(monkeypatch, tmp_path / "results/photos/data_report", of_photos(tmp_path))
+    assert problems == [] and not any("results" in line for line in lines if line.startswith("|"))
+
+
 def test_all_problems_of_an_index_that_cannot_be_built(tmp_path, photos, monkeypatch, capsys):
     write_labels(photos, "a.jpg,cat,train", "b.jpg,cat,nowhere", "x.jpg,cat,train", "c.jpg,dog,val")
     (photos / "a.jpg").write_bytes(b"\xff\xd8\xff")

@@ -9,6 +9,7 @@ from PIL import Image
 
 import choose_layer
 import estimate_masks
+from helpers import write_photograph
 from tagseg.errors import TagsegError
 from tagseg.images import write_mask
 from tagseg.index import Index, Photograph, read_index, write_index
@@ -172,6 +173,10 @@ def test_only_so_many_photographs_are_looked_at(made, monkeypatch):
         (lambda folder: write_mask(folder / "masks/blocks.6/1/p3.png", mask(0, 3)), r"p3\.png: altered"),
         (lambda folder: (folder / "masks/blocks.6/0/p2.png").unlink(), r"p2\.png: gone since"),
         (lambda folder: (folder / "photos/p1.png").write_bytes(b"no"), r"p1\.png: not a readable image"),
+        (
+            lambda folder: write_photograph(folder / "photos/p1.png", 9, 7),
+            r"p1\.png: 9x7 pixels, where it had",
+        ),
         (lambda folder: (folder / "patterns/blocks.6/patterns.json").unlink(), r"patterns\.json: no such"),
         (lambda folder: (folder / "patterns/blocks.6/dog/mean.npy").unlink(), r"mean\.npy: not an array"),
         (

@@ -150,7 +150,7 @@ def test_all_problems_are_told_with_their_files(folder, tmp_path):
         ("dog/cut.jpg", "damaged image ("),
         ("dog/empty.png", "not a readable image ("),
         ("dog/out.jpg", f"a link to {tmp_path / 'out.jpg'}, outside the folder; copy the file into it"),
-        ("dog/phone.HEIC", "a kind of image that is not read; convert it (to one of .bmp, .jpeg, "),
+        ("dog/phone.HEIC", "a kind of image that is not read; convert it (to one of .bmp, .jfif, "),
         ("stray.jpg", "in no folder of a class; move it into one below the folder, or remove it"),
     ]
     assert [problem.place for problem in found] == [place for place, _ in expected]

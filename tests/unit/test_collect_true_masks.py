@@ -50,7 +50,8 @@ def test_masks_of_the_split_alone(photos, monkeypatch, capsys, split, names, cou
     assert {name: str(path) for name, path in read.items()} == {
         name: str(photos / "SegmentationClass" / f"{name}.png") for name in names
     }
-    assert capsys.readouterr().err == f"{len(names)} of {count} photographs of {split} have a true mask\n"
+    told = capsys.readouterr().err.splitlines()
+    assert told[-1] == f"{len(names)} of {count} photographs of {split} have a true mask"
 
 
 def test_a_split_that_is_not_wanted_has_none(photos, monkeypatch):
@@ -72,6 +73,19 @@ def test_problems_go_beside_the_folder_which_stays_as_it_was(photos, monkeypatch
         write_zero_mask(photos / "SegmentationClass" / f"{name}.png")
     run_script(monkeypatch, photos)
     assert {path.name for path in made.parent.iterdir()} == {"train"}
+
+
+def test_what_is_inside_of_the_masks_is_read_before_anything_is_trained(photos, monkeypatch):
+    masks = photos / "SegmentationClass"
+    write_mask(masks / "b.png", np.full((8, 12), 2, np.uint8))
+    write_photograph(masks / "c.png")
+    write_mask(masks / "e.png", np.full((8, 12), 255, np.uint8))
+    with pytest.raises(DatasetProblems, match="2 problems") as caught:
+        run_script(monkeypatch, photos)
+    label, colours = caught.value.problems
+    assert label.place.endswith("b.png") and label.text.startswith("label 2, where the classes end at 1; ")
+    assert colours.place.endswith("c.png") and colours.text.startswith("mode RGB, where a mask has one label")
+    assert set(read_true_masks(run_script(monkeypatch, photos, "val"))) == {"e"}
 
 
 def test_masks_that_are_made_lie_in_the_folder(photos, monkeypatch):

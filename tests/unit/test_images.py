@@ -3,6 +3,7 @@
 import errno
 import os
 import struct
+import tracemalloc
 import zlib
 
 import numpy as np
@@ -106,6 +107,24 @@ def test_16_bit_colour(tmp_path):
     raw = b"\0" + struct.pack(">3H", 65535, 32768, 256)
     (tmp_path / "a.png").write_bytes(png_bytes(1, 1, 16, 2, raw))
     assert images.read_photograph(tmp_path / "a.png").tolist() == [[[255, 128, 1]]]
+
+
+@pytest.mark.parametrize("dtype", [np.uint16, np.int32, np.float32])
+def test_strips_change_no_pixel(monkeypatch, dtype):
+    values = Image.fromarray(np.random.default_rng(0).integers(0, 65536, (13, 17)).astype(dtype))
+    whole = np.array(images._stretch_to_8_bits(values))
+    monkeypatch.setattr(images, "_STRIP", 10)
+    np.testing.assert_array_equal(np.array(images._stretch_to_8_bits(values)), whole)
+
+
+def test_16_bit_grey_takes_no_memory_of_many_times_its_size():
+    values = Image.new("I;16", (4000, 4000), 300)
+    tracemalloc.start()
+    try:
+        images._stretch_to_8_bits(values)
+        assert tracemalloc.get_traced_memory()[1] < 10 * 4000 * 4000  # bytes a pixel
+    finally:
+        tracemalloc.stop()
 
 
 def test_float_tiff_is_stretched(tmp_path):
@@ -225,6 +244,13 @@ def test_an_error_of_the_machine_says_nothing_of_the_image(tmp_path, colours, mo
 
 def lost(*_, **__):
     raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+
+
+@pytest.mark.parametrize("offset", [2**63 - 1, 2**62, 2**63, 2**64 - 1])
+def test_an_offset_that_no_file_has_is_damage_and_no_failure_of_the_machine(tmp_path, offset):
+    (tmp_path / "bad.tif").write_bytes(b"II\x2b\0\x08\0\0\0" + struct.pack("<Q", offset) + b"\0" * 100)
+    with pytest.raises(images.UnreadableImage, match=r"bad\.tif: .*; replace or remove it"):
+        images.read_photograph(tmp_path / "bad.tif")
 
 
 @pytest.mark.parametrize("side", [60_000, 11_000])

@@ -5,9 +5,12 @@ from dataclasses import fields
 
 import pytest
 
+from tagseg.datasets.image_files import TAKEN_NAME
 from tagseg.errors import TagsegError
 from tagseg.images import voc_palette
-from tagseg.index import Index, Photograph, check_class_names, read_index, write_index
+from tagseg.index import TAKEN_NAMES, Index, Photograph, check_class_names, read_index, write_index
+from tagseg.mask_shards import MANIFEST
+from tagseg.patterns import SUMMARY
 
 CLASSES = ("background", "dog", 'naïve art, "quoted"', "Straße")
 
@@ -75,6 +78,13 @@ def test_shards_partition_the_split(shards):
     assert max(sizes) - min(sizes) <= 1
 
 
+@pytest.mark.parametrize("number", [-1, 2, 3])
+def test_a_shard_that_is_none_is_refused(index, number):
+    message = rf"^shard {number} of train: there are 2 shards, from 0 on; delete .*, or set `shards` to more"
+    with pytest.raises(TagsegError, match=message):
+        index.shard("train", number, 2)
+
+
 def test_missing_index(tmp_path):
     with pytest.raises(TagsegError, match=r"classes\.csv: no such file; run the stage"):
         read_index(tmp_path)
@@ -121,3 +131,7 @@ def test_doubled_too_few_or_too_many_classes():
         check_class_names([], "here")
     with pytest.raises(TagsegError, match="here: 255 classes"):
         check_class_names([f"class {k}" for k in range(255)], "here")
+
+
+def test_nothing_is_named_as_the_summary_of_the_patterns_or_the_manifest_of_masks():
+    assert SUMMARY in TAKEN_NAMES and MANIFEST == TAKEN_NAME

@@ -271,7 +271,7 @@ def test_unreadable_table(tmp_path, name, content, message):
 
 def test_a_folder_in_the_place_of_the_table(tmp_path):
     (tmp_path / "labels.csv").mkdir()
-    with pytest.raises(TagsegError, match=r"labels\.csv: cannot be read \(Is a directory\)"):
+    with pytest.raises(TagsegError, match=r"labels\.csv: cannot be read \(no regular file\)"):
         read(tmp_path)
 
 

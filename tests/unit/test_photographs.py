@@ -1,12 +1,21 @@
 """Photographs as inputs: squares, random views and their masks, tag vectors, batches."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
-from helpers import photograph_rows
+import refine_masks
+from helpers import photograph_rows, write_photograph
+from tagseg.crf import CrfSettings
 from tagseg.errors import TagsegError
+from tagseg.examples import example
 from tagseg.images import read_photograph, resize_mask, resize_photograph
+from tagseg.index import Index
+from tagseg.inference import decide_shard
+from tagseg.map_shards import MapShard, View, write_maps
+from tagseg.mask_shards import read_mask_shards, write_mask_shard
 from tagseg.photographs import Augmentation, TrainingSet, batches, square, tag_vector, to_tensor
 
 
@@ -189,3 +198,42 @@ def test_a_photograph_that_cannot_be_read_ahead_is_told(tmp_path):
 @pytest.mark.parametrize("threads", [0, 2])
 def test_no_photographs_are_no_batches(threads):
     assert list(batches([], 2, threads)) == []
+
+
+# ------------------------------------------------------------------- replaced since it was indexed
+
+
+def refined(row, masks):
+    return refine_masks.refine((row, masks[row.id], CrfSettings(1, 3, 3, 50, 5, 10), 512))
+
+
+def from_logits(row, masks):
+    with write_maps(Path(row.path).parent / "logits.h5", [row.id], "head") as writer:
+        writer.write(View(32), 0, np.zeros((1, 2, 4, 4), np.float16))
+    with MapShard(Path(row.path).parent / "logits.h5") as shard:
+        return list(decide_shard(shard, [row], [(0, 1)], None, 512, 1))
+
+
+READERS = {
+    "batches": lambda row, masks: list(batches([row], 1)),
+    "batches read ahead": lambda row, masks: list(batches([row], 1, threads=2)),
+    "training": lambda row, masks: TrainingSet([row], Augmentation(16), 0, lambda row: masks[row.id].read())[
+        0, 0
+    ],
+    "CRF of proxy masks": refined,
+    "masks from logits": from_logits,
+    "figures and report": lambda row, masks: example(
+        row, (), Index(("background", "cat"), (row,)), {}, masks
+    ),
+}
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_a_photograph_that_was_replaced_is_told(tmp_path, name):
+    (row,) = photograph_rows(tmp_path, 1, 40, 30, tags=("cat",))
+    write_mask_shard(tmp_path / "masks", [(row.id, np.zeros((30, 40), np.uint8))])
+    masks = read_mask_shards([tmp_path / "masks"])
+    READERS[name](row, masks)
+    write_photograph(tmp_path / "0.png", 300, 17)
+    with pytest.raises(TagsegError, match=r"0\.png: 300x17 pixels, where it had 40x30 when it was indexed; "):
+        READERS[name](row, masks)

@@ -114,6 +114,12 @@ def test_test_photographs_need_no_tag(tmp_path):
     assert rows_by_id(index(tmp_path))["b"].tags == ()
 
 
+def test_names_of_photographs_may_end_in_jfif(tmp_path):
+    write_photograph(tmp_path / "a.jpg").rename(tmp_path / "a.JFIF")
+    write_labels(tmp_path, "a.JFIF,dog,train")
+    assert rows_by_id(index(tmp_path))["a"].tags == ("dog",)
+
+
 # Problems ---------------------------------------------------------------------------------------
 
 
@@ -139,7 +145,7 @@ def test_test_photographs_need_no_tag(tmp_path):
     ("loop.jpg,dog,train", "loop.jpg: cannot be read (Too many levels of symbolic links)"),
     ("pipe.jpg,dog,train", "pipe.jpg: not a readable image (no file)"),
     ("a,dog,train", "a: not a readable image (no file)"),
-    ("x" * 300 + ".jpg,dog,train", "cannot be read (File name too long)"),
+    ("x" * 300 + ".jpg,dog,train", "a name of more than 251 bytes, too long for a mask's; shorten it"),
     ("SegmentationClass/good.png,dog,train", "holds masks; remove the row"),
     ("good.jpg,dog;background,train", "'background' cannot be the name of a class"),
     ("good.jpg,dog;a/b,train", "good.jpg: class 'a/b' holds a sign"),
@@ -283,6 +289,23 @@ def test_index_unlabelled_leaves_out_what_cannot_be_read(folder, tmp_path):
     assert result.classes == ("background", "dog")
     assert {row.id for row in result.photographs} == {row.id for row in good} | {"good"}
     assert len(messages) == 6 and all("; " in message for message in messages)
+
+
+@pytest.mark.parametrize("suffix", [".heic", ".GIF", ".avif"])
+def test_index_unlabelled_tells_images_of_a_kind_that_is_not_read(tmp_path, suffix):
+    write_photograph(tmp_path / "a.jpg")
+    (tmp_path / f"phone{suffix}").write_bytes(b"")
+    index, (message,) = index_unlabelled(tmp_path, ("background", "dog"))
+    assert [row.id for row in index.photographs] == ["a"]
+    assert message.startswith(f"phone{suffix}: a kind of image that is not read; convert it (to one of .bmp")
+
+
+def test_index_unlabelled_does_not_look_into_our_results(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.jpg", "results/photos/segmented/x/overlays/a.jpg"):
+        write_photograph(tmp_path / name)
+    index, messages = index_unlabelled(Path(), ("background", "dog"), Path("results"))
+    assert [row.id for row in index.photographs] == ["a"] and messages == []
 
 
 def test_index_unlabelled_without_any_photograph(tmp_path):

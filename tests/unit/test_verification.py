@@ -22,8 +22,11 @@ from tagseg.index import Index, write_index
 from tagseg.map_shards import View, write_maps
 from tagseg.mask_shards import MANIFEST, write_mask_shard
 from tagseg.patterns import ClassPattern, patterns_digest, write_patterns
-from tagseg.true_masks import write_true_masks
+from tagseg.seals import RUN, seal
+from tagseg.true_masks import read_true_masks, write_true_masks
+from tagseg.verification import READERS
 
+ABOUT_SETTINGS = verify_results.ABOUT_SETTINGS
 CLASSES = ("background", "cat", "dog")
 NETWORKS = ("blocks.6/net/round1", "blocks.6/net/round2", "truth/net/round1")
 SHARDS = 2
@@ -61,7 +64,7 @@ def write_segmenter(results, network, labels, value=0.0):
     folder = results / "segmenter" / network
     masks = [digest(path) for path in sorted((results / labels).glob(f"*/{MANIFEST}"))]
     write_network(folder / "checkpoint.pth", value, masks=masks)
-    (folder / "training.json").write_text("{}")
+    (folder / "training.json").write_text(json.dumps({"epochs": [value]}))
 
 
 def write_scores(path, results, split, masks):
@@ -161,7 +164,7 @@ def test_sound_results_pass(results, monkeypatch, capsys, threads):
     count += len(list(results.rglob("*.json"))) - len(list(results.rglob("shard-*/*.json")))
     count += 1 + 2 + 1 + 1 + 1  # index, true masks, subsets, a table, a picture; patterns have a JSON each
     lines, failure = verify(monkeypatch, capsys, results, threads)
-    assert (lines, failure) == ([f"{count} outputs verified, 0 problems, 0 left over"], None)
+    assert failure is None and lines == [f"{count} outputs verified, 0 problems, 0 left over", ABOUT_SETTINGS]
 
 
 def overwrite(path, start, content=b"\xff\xff\xff\xff"):
@@ -396,20 +399,20 @@ DAMAGES = {
             ["1", "x"],
             digest(to / f"segmenter/{NETWORKS[1]}/checkpoint.pth"),
         ),
-        f"predictions/{NETWORKS[1]}/train/shard-1: of other photographs than the index; delete it and run",
+        f"predictions/{NETWORKS[1]}/train/shard-1: of other photographs than shard 1 of 2; delete it and run",
         [f"predictions/{NETWORKS[1]}/train/shard-1"],
     ),
     "one photograph in two shards": (
         lambda to: write_maps_of(
             to / "features/blocks.6/shard-2.h5", ["0"], digest(to / "classifier/checkpoint.pth")
         ),
-        "features/blocks.6/shard-2.h5: 0 is in {to}/features/blocks.6/shard-0.h5 too; delete it and run",
-        ["features/blocks.6/shard-2.h5"],
+        "features/blocks.6/shard-2.h5: of a run with more shards than the others; delete it",
+        [],
     ),
     "index malformed": (
         lambda to: (to / "index/index.csv").write_text("id\n"),
         "index/index.csv: no column 'height'; run the stage `build_index` again",
-        ["index"],
+        ["index/index.csv"],
     ),
 }
 """What is damaged -> how, how the line that tells it begins, what is to be made again (None: not asked)."""
@@ -432,6 +435,187 @@ def test_every_damage_is_told_with_its_remedy(results, monkeypatch, capsys, dama
         assert lines[-3:-1] == commands if again else len(lines) == len(told) + 1
 
 
+# ------------------------------------------------------------------------------ what only a seal can tell
+
+
+@pytest.fixture
+def sealed_results(results, monkeypatch):
+    """The results of a run in which every output is sealed, as jobs do it."""
+    monkeypatch.setenv(RUN, str(results))
+    (results / "devkit" / "JPEGImages").mkdir(parents=True)
+    write_photograph(results / "devkit" / "JPEGImages" / "a.jpg")
+    write_made_true_mask(results)
+    files = [path for pattern in ("index/[a-z]*", "**/*.json", "**/*.pth") for path in results.glob(pattern)]
+    files += [path for stage in ("tables", "report") for path in (results / stage).iterdir()]
+    folders = [results / name for name in ("devkit", "subsets", "patterns/blocks.6", "patterns/auto")]
+    folders += [*results.glob("true_masks/*"), *results.glob("*_masks/*/shard-*")]
+    folders += results.glob("predictions/*/*/*/*/shard-*")
+    for output in {*files, *folders}:
+        if not any(folder in output.parents for folder in folders):
+            seal(output)
+    return results
+
+
+def write_made_true_mask(results):
+    """Let a true mask of val be one that was made for it, as those of COCO are; and the scores know of it."""
+    folder = results / "true_masks/val"
+    before = digest(folder / "masks.csv")
+    files = {name: str(path) for name, path in read_true_masks(folder).items()}
+    write_zero_mask(folder / "png/4.png")
+    write_true_masks(folder, files | {"4": "png/4.png"})
+    for path in (results / "scores/val").rglob("*.json"):
+        path.write_text(path.read_text().replace(before, digest(folder / "masks.csv")))
+
+
+def flip(path, place=-200):
+    """Flip a bit of a file, far enough from its end to be in what it holds."""
+    content = bytearray(path.read_bytes())
+    content[place] ^= 1
+    path.write_bytes(content)
+
+
+def exchange(left, right):
+    aside = left.with_name("aside")
+    left.rename(aside)
+    right.rename(left)
+    aside.rename(right)
+
+
+def add_to_weights(path):
+    """Change a weight of a checkpoint, which stays one that can be read and is finite."""
+    content = torch.load(path, weights_only=True)
+    content["model"]["bias"] += 1
+    torch.save(content, path)
+
+
+CHECKPOINT = f"segmenter/{NET}/checkpoint.pth"
+ALTERED = {
+    "a number in scores": (
+        lambda to: edit(to / f"scores/val/{NET}.json", lambda told: told.update(miou=99)),
+        [f"scores/val/{NET}.json"],
+    ),
+    "the log of a training": (
+        lambda to: (to / "classifier/training.json").write_text('{"epochs": []}'),
+        ["classifier/training.json"],
+    ),
+    "the logs of two rounds exchanged": (
+        lambda to: exchange(*(to / f"segmenter/{network}/training.json" for network in NETWORKS[:2])),
+        [f"segmenter/{network}/training.json" for network in NETWORKS[:2]],
+    ),
+    "the average precision": (
+        lambda to: (to / "classifier/average_precision.json").write_text("[]"),
+        ["classifier/average_precision.json"],
+    ),
+    "a table": (lambda to: (to / "tables/table_1.csv").write_text("a,b\n1,3\n"), ["tables/table_1.csv"]),
+    "the page of results": (lambda to: (to / "report/report.html").write_text(""), ["report/report.html"]),
+    "a picture": (lambda to: write_photograph(to / "report/training.png", seed=1), ["report/training.png"]),
+    "a list of a subset": (lambda to: (to / "subsets/dog.txt").write_text("0\n"), ["subsets"]),
+    "a list of a subset deleted": (lambda to: (to / "subsets/cat.txt").unlink(), ["subsets"]),
+    "two classes exchanged": (
+        lambda to: (to / "index/classes.csv").write_text(
+            (to / "index/classes.csv")
+            .read_text()
+            .replace("cat", "x")
+            .replace("dog", "cat")
+            .replace("x", "dog")
+        ),
+        ["index/index.csv"],
+    ),
+    "the digest of what was indexed": (
+        lambda to: (to / "index/source.txt").write_text("5eed\n"),
+        ["index/index.csv"],
+    ),
+    "a true mask that was made": (
+        lambda to: write_mask(to / "true_masks/val/png/4.png", np.ones((8, 12), np.uint8)),
+        ["true_masks/val"],
+    ),
+    "the classifier": (
+        lambda to: add_to_weights(to / "classifier/checkpoint.pth"),
+        ["classifier/checkpoint.pth"],
+    ),
+    "a segmenter": (lambda to: add_to_weights(to / CHECKPOINT), [CHECKPOINT]),
+    "the boundary of a pattern": (
+        lambda to: edit(
+            to / "patterns/auto/patterns.json", lambda told: told["classes"]["dog"].update(boundary=3)
+        ),
+        ["patterns/auto"],
+    ),
+    "a manifest": (
+        lambda to: edit(to / "proxy_masks/blocks.6/shard-1/manifest.json", lambda told: told.update(more=1)),
+        ["proxy_masks/blocks.6/shard-1"],
+    ),
+    "two shards of masks exchanged": (
+        lambda to: exchange(*(to / f"proxy_masks/cam/shard-{shard}" for shard in (0, 1))),
+        [f"proxy_masks/cam/shard-{shard}" for shard in (0, 1)],
+    ),
+    "a photograph of the demo": (lambda to: flip(to / "devkit/JPEGImages/a.jpg"), ["devkit"]),
+}
+"""What is altered so that it can be read as before -> exactly the outputs that are told to be made again."""
+
+
+@pytest.mark.parametrize("name", ALTERED)
+def test_what_was_altered_is_told_and_nothing_that_was_made_with_it(
+    sealed_results, monkeypatch, capsys, name
+):
+    change, again = ALTERED[name]
+    change(sealed_results)
+    lines, failure = verify(monkeypatch, capsys, sealed_results)
+    assert (
+        failure and lines[-3] == f"    rm -rf {' '.join(f'{sealed_results}/{one}' for one in sorted(again))}"
+    )
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_sealed_results_pass(sealed_results, monkeypatch, capsys, threads):
+    lines, failure = verify(monkeypatch, capsys, sealed_results, threads)
+    assert failure is None, lines
+    assert len(lines) == 2
+
+
+def test_without_the_seals_a_source_is_held_against_what_was_made_with_it(results, monkeypatch, capsys):
+    """What the seals are for: the damage is in the classifier, and all others would be condemned."""
+    add_to_weights(results / "classifier/checkpoint.pth")
+    lines, _ = verify(monkeypatch, capsys, results)
+    assert "classifier/checkpoint.pth" not in lines[-3] and "features/blocks.6/shard-0.h5" in lines[-3]
+
+
+def test_features_whose_shards_were_exchanged_are_told(results, monkeypatch, capsys):
+    exchange(*(results / f"features/blocks.6/shard-{shard}.h5" for shard in (0, 1)))
+    lines, _ = verify(monkeypatch, capsys, results)
+    for shard in (0, 1):
+        assert any(
+            f"shard-{shard}.h5: of other photographs than shard {shard} of 2" in line for line in lines
+        )
+
+
+@pytest.mark.parametrize("name", ["index", "true_masks/val"])
+def test_what_everything_else_was_made_with_is_missed(results, monkeypatch, capsys, name):
+    shutil.rmtree(results / name)
+    lines, failure = verify(monkeypatch, capsys, results)
+    assert failure and any(line.startswith(f"wrong: {results / name}: missing, though ") for line in lines)
+
+
+def test_shards_of_a_run_with_more_of_them_are_only_deleted(results, monkeypatch, capsys):
+    """After `shards: 1` in place of 2, where the features alone were made again."""
+    origin = digest(results / "classifier/checkpoint.pth")
+    write_maps_of(results / "features/blocks.6/shard-0.h5", list("0123"), origin)
+    lines, failure = verify(monkeypatch, capsys, results)
+    assert failure and len(lines) == 2
+    assert "features/blocks.6/shard-1.h5: of a run with more shards than the others; delete it" in lines[0]
+
+
+def test_an_output_that_breaks_its_reader_hides_no_other(results, monkeypatch, capsys):
+    def broken(path):
+        raise RecursionError("too deep")
+
+    monkeypatch.setitem(READERS, "classifier/*.json", broken)
+    (results / "proxy_masks/blocks.6/shard-0/2.png").unlink()
+    lines, _ = verify(monkeypatch, capsys, results)
+    told = "\n".join(lines)
+    assert "classifier/training.json: cannot be read (RecursionError: too deep); delete it and run" in told
+    assert "shard-0/2.png: gone since it was made" in told
+
+
 def test_what_is_not_kept_is_not_missed(results, monkeypatch, capsys):
     for name in ("logits", "figures", "segmenter/truth", "predictions/truth", "subsets"):
         shutil.rmtree(results / name, ignore_errors=True)
@@ -451,8 +635,8 @@ def test_what_killed_jobs_left_is_told_and_no_failure(results, monkeypatch, caps
     left[2].parent.mkdir(parents=True)
     left[2].write_bytes(b"half a st")
     lines, failure = verify(monkeypatch, capsys, results)
-    assert failure is None and lines[-1].endswith(" 0 problems, 3 left over")
-    assert [line.split(": ")[1] for line in lines[:-1]] == [str(path) for path in left]
+    assert failure is None and lines[-2].endswith(" 0 problems, 3 left over")
+    assert [line.split(": ")[1] for line in lines[:-2]] == [str(path) for path in left]
 
 
 @pytest.mark.parametrize("name", ["mini", "none"])

@@ -461,3 +461,25 @@ def test_bad_masks_are_told_at_once(devkit, sbd, tmp_path):
 def test_masks_of_an_sbd_without_masks(devkit, sbd, tmp_path):
     (sbd / "cls").rmdir()
     masks_fail(devkit, "cls: no such folder; unpack SBD again, or set sbd_masks: false", tmp_path, sbd=sbd)
+
+
+def test_nothing_of_sbd_may_be_a_link_out_of_it(devkit, sbd, tmp_path):
+    write_mat(sbd, "2008_000001", labels_of(1))
+    (sbd / "cls/2008_000001.mat").rename(tmp_path / "x.mat")
+    (sbd / "cls/2008_000001.mat").symlink_to(tmp_path / "x.mat")
+    (problem,) = masks_fail(devkit, "1 problem", tmp_path, sbd=sbd)
+    assert problem.place.endswith("2008_000001.mat") and "outside the folder; copy" in problem.text
+    (sbd / "train.txt").rename(tmp_path / "train.txt")
+    (sbd / "train.txt").symlink_to(tmp_path / "train.txt")
+    with pytest.raises(TagsegError, match=r"train\.txt: a link to .*, outside the folder; copy the file"):
+        index_voc(devkit, train_list="trainaug", sbd=sbd)
+
+
+def test_a_devkit_that_is_a_link_as_a_whole_is_read(devkit, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere/VOC2012").symlink_to(devkit)
+    index = index_voc(tmp_path / "elsewhere")
+    assert len(index.photographs) == 5
+    assert set(voc_true_masks(tmp_path / "elsewhere", index, "val", tmp_path)) == {
+        "2007_000033", "2007_000042",
+    }  # fmt: skip

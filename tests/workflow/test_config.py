@@ -41,10 +41,16 @@ MISTAKES = {
         {
             "random_seed": -1,
             "threads": 0,
-            "subsets": {"cap": -5},
+            "subsets": {"cap": -5, "random_seed": -2},
             "classifier": {"training": {"head_lr": -0.1}},
         },
-        [r"random_seed: -1", "threads: 0", r"subsets\.cap: -5", r"classifier\.training\.head_lr: -0\.1"],
+        [
+            r"random_seed: -1",
+            "threads: 0",
+            r"subsets\.cap: -5",
+            r"subsets\.random_seed: -2",
+            r"classifier\.training\.head_lr: -0\.1",
+        ],
     ),
     "zero": (
         {
@@ -176,6 +182,10 @@ MISTAKES = {
     "results in a file": (
         {"results": "config.yaml/below"},
         [r"results: config\.yaml: is a file; name a folder"],
+    ),
+    "an upper bound without true masks of train": (
+        {"report": {"upper_bound": True}, "dataset": {"true_masks": ["val"]}},
+        [r"report\.upper_bound: is true, but no true masks of train; add train to dataset\.true_masks"],
     ),
     "new photographs that are not there": ({"new_photos": "no/photos"}, [r"new_photos: no/photos"]),
 }

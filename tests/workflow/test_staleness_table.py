@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from helpers import write_labels, write_photograph, write_zero_mask
+from pretended_run import PretendedRun
 
 CHANGING = Path(__file__).parents[2] / "docs" / "changing.md"
-OVERLAYS = ("config/photos.yaml", "tests/workflow/mini.yaml")
 
 STAGES = {
     "index": "build_index",
@@ -27,6 +27,7 @@ STAGES = {
     "CAM": "compute_cam",
     "patterns": "find_patterns",
     "seeds": "estimate_masks",
+    "choice": "choose_layer",
     "proxy": "refine_masks",
     "their scores": "score_masks",
     "segmenter": "train_segmenter",
@@ -38,80 +39,10 @@ STAGES = {
 }
 """The heads of the table's columns, and the rules that they stand for: all of the target `all`."""
 
-FOLDERS = ("subsets", "patterns/", "true_masks/", "seed_masks/", "proxy_masks/", "predictions/")
 NETWORK = {"backbone": "resnet18", "weights": None}
 OTHER_NETWORK = {"segmenter": {"network": NETWORK, "training": {"frozen": ["conv1"]}}}
 ONE_TIME = 'find results -exec touch -d "$(date)" {} +'
-SHELL_OF_PATTERNS = '--patterns {output:q} 2> {log:q}"'
-
-
-class PretendedRun:
-    """A run on photographs whose results are empty files with Snakemake's true records of how they were made.
-
-    `--touch` writes the records that a run would: what re-runs is told by them, by time stamps and by
-    contents of small files, so that plans are those of a run that was computed.
-    """
-
-    def __init__(self, checkout, photos: Path) -> None:
-        self.checkout, self.photos = checkout, photos
-        self.results = checkout.folder / "results" / "fotos"
-        self.config = {"run": "fotos", "photos": str(photos)}
-        for name in self._outputs():
-            self._make_empty(checkout.folder / name)
-        self.snakemake("--touch", "--forceall", "--", "all")
-
-    def snakemake(self, *arguments, **more):
-        done = self.checkout.snakemake(*arguments, base=OVERLAYS, config=self.config | more)
-        assert done.returncode == 0, done.stdout[-4000:]
-        return done.stdout
-
-    def planned(self, flags=(), cores=2, target="all", **more) -> Counter[str]:
-        options = {"base": OVERLAYS, "config": self.config | more, "cores": cores}
-        return self.checkout.planned(target, flags=flags, **options)
-
-    def _outputs(self) -> list[str]:
-        table = self.snakemake("--summary", "--", "all")
-        names = [line.split("\t")[0] for line in table.splitlines() if "\t" in line]
-        return [name for name in names if name.startswith("results/")]
-
-    def _make_empty(self, path: Path) -> None:
-        place = path.relative_to(self.results).as_posix()
-        folder = path if place.startswith(FOLDERS) else path.parent
-        folder.mkdir(parents=True, exist_ok=True)
-        if folder != path:
-            path.write_bytes(b"")
-
-    @contextmanager
-    def changed_data(self) -> Iterator[Path]:
-        """Yield the folder of photographs to be changed; put it back as it was, times included."""
-        kept = self.photos.with_name("kept")
-        shutil.copytree(self.photos, kept)
-        try:
-            yield self.photos
-        finally:
-            shutil.rmtree(self.photos)
-            kept.rename(self.photos)
-
-    @contextmanager
-    def edited(self, source: str, edit: Callable[[str], str]) -> Iterator[None]:
-        """Change the text of a source for the time of a block."""
-        path = self.checkout.folder / source
-        before = path.read_text(encoding="utf-8")
-        assert edit(before) != before
-        path.write_text(edit(before), encoding="utf-8")
-        try:
-            yield
-        finally:
-            path.write_text(before, encoding="utf-8")
-
-    @contextmanager
-    def elsewhere(self, folder: Path) -> Iterator[None]:
-        """Work in another folder for the time of a block."""
-        home, self.checkout.folder = self.checkout.folder, folder
-        try:
-            yield
-        finally:
-            self.checkout.folder = home
+SHELL_OF_PATTERNS = '--patterns {output:q} --threads {threads} 2> {log:q}"'
 
 
 @pytest.fixture(scope="module")
@@ -119,9 +50,19 @@ def pretended(checkout, tmp_path_factory) -> PretendedRun:
     photos = tmp_path_factory.mktemp("data") / "photos"
     for number in range(6):
         write_photograph(photos / f"{number}.jpg", seed=number)
+    (photos / "4.jpg").rename(photos / "4.jfif")
+    for name in ("more", "others"):
+        (photos / name).mkdir()
+    lead_link(photos, "more")
+    (photos / "loop.jpg").symlink_to("loop.jpg")
     write_labels(photos, "0.jpg,dog,train", "1.jpg,cat,train", "2.jpg,dog;cat,train", "3.jpg,dog,val")
     (photos / "classes.txt").write_text("dog\ncat\n")
-    return PretendedRun(checkout, photos)
+    config = {"run": "fotos", "photos": str(photos)}
+    for network in ("classifier", "segmenter"):
+        path = photos.with_name(f"{network}.pth")
+        path.write_bytes(LARGE + network.encode())
+        config[network] = {"network": {"weights": str(path)}}
+    return PretendedRun(checkout, config)
 
 
 # The changes --------------------------------------------------------------------------------------
@@ -170,6 +111,16 @@ def replace_text(path: Path, old: str, new: str) -> None:
     path.write_text(path.read_text().replace(old, new))
 
 
+def replace_jfif(folder: Path) -> None:
+    write_photograph(folder / "4.jpg", width=16).rename(folder / "4.jfif")
+
+
+def lead_link(folder: Path, name: str) -> None:
+    """Let the link in the folder lead to another folder beside it."""
+    (folder / "link").unlink(missing_ok=True)
+    (folder / "link").symlink_to(name)
+
+
 def add_photograph(folder: Path) -> None:
     write_photograph(folder / "new.jpg")
     append_line(folder / "labels.csv", "new.jpg,cat,train")
@@ -186,8 +137,35 @@ def write_notes(folder: Path) -> None:
 
 
 def moved_photographs(run: PretendedRun, folder: Path) -> Counter[str]:
-    shutil.copytree(run.photos, folder / "photos")
+    shutil.copytree(run.photos, folder / "photos", symlinks=True)
     return run.planned(photos=str(folder / "photos"))
+
+
+LARGE = bytes(1_100_000)  # of files up to 1 MB Snakemake itself compares contents
+
+
+def weights_of(run: PretendedRun, network: str) -> Path:
+    return Path(run.config[network]["network"]["weights"])
+
+
+def replaced_weights(network: str) -> Plan:
+    def plan(run: PretendedRun, folder: Path) -> Counter[str]:
+        path = weights_of(run, network)
+        shutil.copy2(path, folder / "before")
+        path.write_bytes(LARGE + b"other")
+        os.utime(path, (0, 0))
+        try:
+            return run.planned()
+        finally:
+            shutil.copy2(folder / "before", path)
+
+    return plan
+
+
+def touched_weights(run: PretendedRun, _: Path) -> Counter[str]:
+    for network in ("classifier", "segmenter"):
+        os.utime(weights_of(run, network))
+    return run.planned()
 
 
 def touched_sources(run: PretendedRun, _: Path) -> Counter[str]:
@@ -284,6 +262,8 @@ CHANGES: dict[str, Plan] = {
     # Settings
     "`layer`, to one whose features are not there": setting(layer="blocks.5.0"),
     "`subsets.cap`": setting(subsets={"cap": 2}),
+    "`subsets.random_seed`": setting(subsets={"random_seed": 1}),
+    "`subsets.random_seed`, to that of the run": setting(subsets={"random_seed": 0}),
     "`random_seed`": setting(random_seed=1),
     "`patterns.boundary`": setting(patterns={"boundary": "mean"}),
     "`features.sizes`": setting(features={"sizes": [64, 96]}),
@@ -299,8 +279,11 @@ CHANGES: dict[str, Plan] = {
     "`segmenter.rounds`, one more": setting(segmenter={"rounds": 3}),
     "`segmenter.rounds`, one less": setting(segmenter={"rounds": 1}),
     "`shards`, one more": setting(shards=3),
+    "`shards`, one less": setting(shards=1),
+    "`layer: auto`": setting(layer="auto"),
     "`deterministic`": setting(deterministic=False),
     "`dataset.val_share`": setting(dataset={"val_share": 0.5}),
+    "`dataset.unreadable_share`": setting(dataset={"unreadable_share": 0.5}),
     "`dataset.true_masks: [val]`": setting(dataset={"true_masks": ["val"]}),
     "`gpus`": setting(gpus=2),
     "`threads`": setting(threads=2),
@@ -311,8 +294,13 @@ CHANGES: dict[str, Plan] = {
     "one image added": data(add_photograph),
     "one image removed": data(remove_photograph),
     "an image touched": data(lambda folder: os.utime(folder / "1.jpg")),
+    "an image `4.jfif` replaced": data(replace_jfif),
+    "a link to a folder beside the images led elsewhere": data(lambda folder: lead_link(folder, "others")),
     "the images moved to another folder": moved_photographs,
     "a true mask added": data(lambda folder: write_zero_mask(folder / "SegmentationClass" / "1.png")),
+    "weights of the classifier replaced, by a file of an older time stamp": replaced_weights("classifier"),
+    "weights of the segmenter replaced, by a file of an older time stamp": replaced_weights("segmenter"),
+    "weights touched": touched_weights,
     "notes or tables of other names beside the images": data(write_notes),
     # Code
     "a statement in the script `find_patterns.py`": statement("find_patterns.py"),
@@ -412,14 +400,44 @@ def test_one_time_stamp_for_all_hides_no_changed_setting(pretended, tmp_path):
         assert pretended.planned(**change) == EXPECTED["`crf.test.bilateral_sxy`"]
 
 
+WITHOUT_RECORDS = "without the records of how they were made"
+
+
 def test_results_without_their_records_are_refused_until_they_are_taken_over(pretended, tmp_path):
     shutil.copytree(pretended.checkout.folder, tmp_path / "repository")
     with pretended.elsewhere(tmp_path / "repository"):
-        records = pretended.checkout.folder / ".snakemake"
-        shutil.rmtree(records)
-        done = pretended.checkout.snakemake("-n", "--", "all", base=OVERLAYS, config=pretended.config)
-        assert done.returncode != 0 and "without the records of how they were made" in done.stdout
-        (records / "metadata").mkdir(parents=True)
+        shutil.rmtree(pretended.checkout.folder / ".snakemake")
+        assert WITHOUT_RECORDS in pretended.snakemake("-n", "--", "all", fails=True)
         pretended.snakemake("--touch", "--forceall", "--", "all")
         assert pretended.planned() == Counter()
         assert pretended.planned(subsets={"cap": 2}) == EXPECTED["`subsets.cap`"]
+
+
+def test_the_records_of_another_run_are_no_records_of_this_one(pretended, tmp_path):
+    """A dry run makes the folders of records, and a whole run those of its own outputs."""
+    shutil.copytree(pretended.checkout.folder, tmp_path / "repository")
+    with pretended.elsewhere(tmp_path / "repository"):
+        shutil.rmtree(pretended.checkout.folder / ".snakemake")
+        pretended.snakemake("-n", "--", "all", run="other")
+        assert WITHOUT_RECORDS in pretended.snakemake("-n", "--", "all", fails=True)
+        pretended.results.rename(pretended.results.with_name("other"))
+        pretended.snakemake("--touch", "--forceall", "--", "all", run="other")
+        pretended.results.with_name("other").rename(pretended.results)
+        assert WITHOUT_RECORDS in pretended.snakemake("-n", "--", "all", fails=True)
+
+
+def test_results_of_an_index_that_was_interrupted_are_not_refused(pretended, tmp_path):
+    """Snakemake's mark of it is enough: it makes them again."""
+    shutil.copytree(pretended.checkout.folder, tmp_path / "repository")
+    with pretended.elsewhere(tmp_path / "repository"):
+        records = pretended.checkout.folder / ".snakemake"
+        shutil.rmtree(records / "incomplete")
+        (records / "metadata").rename(records / "incomplete")
+        assert pretended.planned()["build_index"] == 1
+
+
+def test_records_of_outputs_with_long_paths_are_found(pretended):
+    """Their names are split over several folders."""
+    long = PretendedRun(pretended.checkout, pretended.config | {"run": "long" * 50})
+    assert list((pretended.checkout.folder / ".snakemake" / "metadata").glob("@*"))
+    assert long.planned() == Counter()

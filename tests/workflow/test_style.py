@@ -48,6 +48,14 @@ def test_formatters_have_nothing_to_change(root, command):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_a_relative_import_is_criticised(root):
+    """The digest of a stage's code does not follow it."""
+    ruff = [sys.executable, "-m", "ruff", "check", "--stdin-filename", "workflow_scripts/tagseg/new.py", "-"]
+    text = "from .errors import TagsegError\n\nprint(TagsegError)\n"
+    done = subprocess.run(ruff, cwd=root, input=text, capture_output=True, text=True)
+    assert done.returncode != 0 and "TID252" in done.stdout
+
+
 def test_every_rule_is_complete(rules):
     assert len(rules) > 15
     for name in rules.keys() - TARGET_RULES:

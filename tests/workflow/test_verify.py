@@ -8,6 +8,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+import torch
 
 from tagseg.files import digest
 from tagseg.images import write_mask
@@ -72,6 +73,42 @@ def test_what_was_damaged_is_told_and_made_again_by_the_commands_that_are_printe
     assert files_of(copied.results).keys() == before.keys()
     done = copied.snakemake("--", "verify")
     assert done.returncode == 0, done.stdout
+
+
+def test_a_damaged_source_is_made_again_and_nothing_that_was_made_with_it(copied):
+    classifier = copied.results / "classifier/checkpoint.pth"
+    before = files_of(copied.results)
+    content = torch.load(classifier, weights_only=True)
+    content["model"]["head.weight"][0, 0] += 1
+    torch.save(content, classifier)
+    scores = copied.results / f"scores/proxy_masks/{LAYER}.json"
+    scores.write_text(scores.read_text().replace('"miou": ', '"miou": 1'))
+    done = copied.snakemake("--", "verify")
+    assert done.returncode != 0
+    assert len(said(done, "wrong: ")) == 2, done.stdout
+    delete, make = said(done, "rm -rf ")[0], said(done, "snakemake --cores all ")[0]
+    assert shlex.split(delete)[2:] == [
+        f"results/mini/{path.relative_to(copied.results)}" for path in (classifier, scores)
+    ]
+    for command in (delete, make):
+        follow(copied, shlex.split(command))
+    done = copied.snakemake("--", "verify")
+    assert done.returncode == 0, done.stdout
+    after = files_of(copied.results)
+    assert {path for path in before if before[path] != after[path]} <= {
+        *classifier.parent.iterdir(),  # its log tells the time
+        *(path for path in before if "benchmarks" in path.parts or "seals" in path.parts),
+    }
+
+
+def test_an_edited_score_is_refused_by_the_stage_that_reads_it(copied):
+    scores = copied.results / f"scores/proxy_masks/{LAYER}.json"
+    before = scores.read_bytes()
+    scores.write_bytes(before.replace(b'"miou": ', b'"miou": 1'))
+    done = copied.snakemake("--force", "--", "results/mini/tables/ablation.csv")
+    scores.write_bytes(before)
+    assert done.returncode != 0
+    assert f"scores/proxy_masks/{LAYER}.json: altered since it was made; delete" in done.stdout
 
 
 def follow(copied, command: list[str]) -> None:

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from tagseg import commandline
 from tagseg.errors import TagsegError
-from tagseg.images import read_mask, read_photograph
+from tagseg.images import read_mask
 from tagseg.index import Index, Photograph
 from tagseg.mask_grids import Example, qualitative
 from tagseg.mask_shards import MaskFile
@@ -138,7 +138,7 @@ def example(
     """
     truth = read_mask(truths[row.id], len(index.classes)) if row.id in truths else None
     shown = (*(files[row.id].read() for files in masks), truth)
-    return Example(row.id, (", ".join(row.tags), *remarks), read_photograph(row.path), shown)
+    return Example(row.id, (", ".join(row.tags), *remarks), row.read(), shown)
 
 
 def grid(

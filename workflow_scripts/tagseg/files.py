@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tagseg.errors import TagsegError
+from tagseg.seals import break_seal, check_seal, seal
 
 LOCK = "writer.lock"
 WRITING_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
@@ -22,28 +23,39 @@ _held: set[int] = set()
 
 
 @contextmanager
-def atomic_file(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary path near `path`; it becomes `path` when the block ends without error."""
+def atomic_file(path: str | Path, sealed: bool = True) -> Iterator[Path]:
+    """Yield a temporary path near `path`; it becomes `path` when the block ends without error.
+
+    An output of the run is sealed (`tagseg.seals`), unless it has checksums of its own or is none for others.
+    """
     path = Path(path)
     with _shelter(path) as own:
         aside = own / path.name
         aside.touch()
         yield aside
         aside.chmod(0o666 & ~_umask())
+        break_seal(path)
         os.replace(aside, path)
+        if sealed:
+            seal(path)
 
 
 @contextmanager
 def atomic_folder(folder: str | Path) -> Iterator[Path]:
-    """Yield an empty folder near `folder`; it takes the place of `folder` when the block ends well."""
+    """Yield an empty folder near `folder`; it takes the place of `folder` when the block ends well.
+
+    An output of the run is sealed (`tagseg.seals`).
+    """
     folder = Path(folder)
     with _shelter(folder) as own:
         aside = own / folder.name
         aside.mkdir()
         yield aside
+        break_seal(folder)
         if folder.exists():  # moved away whole: a folder half removed would look like one half written
             os.replace(folder, own / f"{folder.name}.before")
         os.replace(aside, folder)
+        seal(folder)
 
 
 @contextmanager
@@ -163,7 +175,8 @@ def write_json(path: str | Path, content: object) -> None:
 
 
 def read_json(path: str | Path) -> dict:
-    """Return the content of a JSON file. Raises TagsegError where it is missing or malformed."""
+    """Return the content of a JSON file. Raises TagsegError where it is missing, malformed or altered."""
+    check_seal(path)
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -26,7 +26,7 @@ _VERSION = ("v110", "v110")
 def new_file(path: str | Path) -> Iterator[tuple[h5py.File, LastingStream]]:
     """Yield a new file and its stream, which knows of a full disk; the file appears when all is well."""
     with (
-        atomic_file(path) as aside,
+        atomic_file(path, sealed=False) as aside,
         LastingStream(aside) as stream,
         h5py.File(stream, "w", libver=_VERSION) as file,
     ):

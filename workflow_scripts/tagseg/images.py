@@ -1,5 +1,6 @@
 """Photographs and masks, from files to arrays and back. Pillow reads and writes all of them."""
 
+import errno
 import io
 import struct
 import warnings
@@ -26,7 +27,7 @@ VOID = 255
 MAX_PIXELS = 100_000_000
 """Largest photograph that is opened, in pixels: a guard against decompression bombs."""
 
-PHOTOGRAPH_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
+PHOTOGRAPH_SUFFIXES = frozenset({".jpg", ".jpeg", ".jfif", ".png", ".bmp", ".tif", ".tiff", ".webp"})
 
 # What Pillow's readers raise on damaged bytes; the last are from EXIF blocks and chunk headers.
 _DAMAGE = (
@@ -39,6 +40,9 @@ _DAMAGE = (
     ArithmeticError,
     struct.error,
 )
+# What the system answers to an offset that no file has: the number came from the image, not from the machine.
+_OFFSET_ERRORS = (errno.EINVAL, errno.EOVERFLOW)
+_STRIP = 1_000_000  # pixels that are converted at once
 _FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP")  # JPEG's reader opens cameras' MPO files too
 
 
@@ -64,11 +68,15 @@ def _open(path: str | Path) -> Image.Image:
 
 
 def _refusal(path: str | Path, error: Exception, what: str) -> TagsegError:
-    """Return the error to raise for one of Pillow's readers: an OSError with a number is the machine's."""
-    if isinstance(error, OSError) and error.errno is not None:
+    """Return the error to raise for one of Pillow's readers.
+
+    An OSError with a number is the machine's, but for those of a damaged offset.
+    """
+    if isinstance(error, OSError) and error.errno not in (None, *_OFFSET_ERRORS):
         remedy = "see to its rights and to the disk or the network it lies on"
         return TagsegError(f"{path}: cannot be read ({error.strerror}); {remedy}")
-    return UnreadableImage(f"{path}: {what} ({error}); replace or remove it")
+    reason = getattr(error, "strerror", None) or error
+    return UnreadableImage(f"{path}: {what} ({reason}); replace or remove it")
 
 
 def _check_png(path: str | Path, image: Image.Image) -> None:
@@ -115,10 +123,15 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 
 def _stretch_to_8_bits(image: Image.Image) -> Image.Image:
     """Map 16-bit integers [0, 65535], or floats of any range, to 8 bits; Pillow would clip at 255."""
-    values = np.asarray(image, dtype=np.float64)
+    values = np.asarray(image)
     low, high = (0, 65535) if image.mode.startswith("I") else (np.nanmin(values), np.nanmax(values))
-    scaled = np.nan_to_num((values - low) / max(high - low, 1e-12))
-    return Image.fromarray((255 * scaled.clip(0, 1)).round().astype(np.uint8))
+    grey = np.empty(values.shape, np.uint8)
+    flat, flat_grey = values.reshape(-1), grey.reshape(-1)
+    for start in range(0, flat.size, _STRIP):  # in float64 all pixels at once would take gigabytes
+        part = slice(start, start + _STRIP)
+        scaled = np.nan_to_num((flat[part] - np.float64(low)) / max(np.float64(high) - low, 1e-12))
+        flat_grey[part] = (255 * scaled.clip(0, 1)).round()
+    return Image.fromarray(grey)
 
 
 def resize_photograph(photograph: np.ndarray, height: int, width: int) -> np.ndarray:

@@ -1,13 +1,17 @@
 """The index: one row a photograph. Every stage reads it, and none a data set's own layout."""
 
 import csv
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from tagseg.errors import TagsegError
 from tagseg.files import atomic_file
-from tagseg.images import voc_palette
+from tagseg.images import read_photograph, voc_palette
+from tagseg.seals import check_seal
 
 SPLITS = ("train", "val", "test")
 INDEX_FILES = ("index.csv", "classes.csv", "source.txt")
@@ -16,6 +20,12 @@ INDEX_FILES = ("index.csv", "classes.csv", "source.txt")
 BACKGROUND = "background"
 SEPARATOR = ";"
 MAX_CLASSES = 255  # labels are uint8 and 255 is void
+
+MAX_NAME_BYTES = 200
+"""What a file system takes as a name, less room for suffixes."""
+
+TAKEN_NAMES = frozenset({"patterns.json"})
+"""Files of ours that lie beside what is named by a class."""
 
 _COLUMNS = ("id", "path", "width", "height", "split", "tags")
 
@@ -36,6 +46,21 @@ class Photograph:
     split: str
     tags: tuple[str, ...]
 
+    def read(self) -> np.ndarray:
+        """Return the photograph as RGB, uint8 (height, width, 3).
+
+        Raises TagsegError where it cannot be read (see `read_photograph`), or is none of its size any more:
+        masks made for the old one would be stretched over the new.
+        """
+        image = read_photograph(self.path)
+        height, width = image.shape[:2]
+        if (width, height) != (self.width, self.height):
+            raise TagsegError(
+                f"{self.path}: {width}x{height} pixels, where it had {self.width}x{self.height} when it was "
+                "indexed; bring the old one back, or run again, which indexes the new one"
+            )
+        return image
+
 
 @dataclass(frozen=True)
 class Index:
@@ -49,7 +74,15 @@ class Index:
         return tuple(row for row in self.photographs if row.split == split)
 
     def shard(self, split: str, number: int, shards: int) -> tuple[Photograph, ...]:
-        """Return every `shards`-th photograph of a split, from the `number`-th on (0-based)."""
+        """Return every `shards`-th photograph of a split, from the `number`-th on (0-based).
+
+        Raises TagsegError where there is no such shard.
+        """
+        if not 0 <= number < shards:
+            raise TagsegError(
+                f"shard {number} of {split}: there are {shards} shards, from 0 on; delete the file or folder "
+                f"of shard {number}, which an earlier run has left, or set `shards` to more"
+            )
         return self.of_split(split)[number::shards]
 
     def numbers(self, photograph: Photograph) -> tuple[int, ...]:
@@ -60,11 +93,16 @@ class Index:
 def check_class_names(names: Sequence[str], source: str | Path) -> None:
     """Raise TagsegError where a name cannot be a class: empty, background, doubled, unfit for a path."""
     for name in names:
+        if len(name.encode("utf-8", "surrogatepass")) > MAX_NAME_BYTES:
+            text = f"class {name[:40]!r}... is of more than {MAX_NAME_BYTES} bytes"
+            raise TagsegError(f"{source}: {text}, too long for the name of a file; shorten it")
+        if name.casefold() in TAKEN_NAMES:
+            raise TagsegError(f"{source}: class {name!r} has the name of a file of ours; rename it")
         if not name or name != name.strip() or name.casefold() == BACKGROUND or name.startswith("."):
             raise TagsegError(f"{source}: {name!r} cannot be the name of a class; rename it")
         if any(sign in name for sign in f"/\\{SEPARATOR}") or not name.isprintable():
             raise TagsegError(f"{source}: class {name!r} holds a sign that file names cannot; rename it")
-    doubled = sorted({name for name in names if list(names).count(name) > 1})
+    doubled = sorted(name for name, count in Counter(names).items() if count > 1)
     if doubled:
         raise TagsegError(f"{source}: class {doubled[0]!r} is listed twice; remove one")
     if not 1 <= len(names) < MAX_CLASSES:
@@ -93,8 +131,9 @@ def write_index(folder: str | Path, index: Index, source: str = "") -> None:
 
 
 def read_index(folder: str | Path) -> Index:
-    """Read what `write_index` wrote. Raises TagsegError where a file is missing or malformed."""
+    """Read what `write_index` wrote. Raises TagsegError where a file is missing, malformed or altered."""
     folder = Path(folder)
+    check_seal(folder)
     classes = tuple(row["name"] for row in read_rows(folder / "classes.csv", ("number", "name")))
     rows = read_rows(folder / "index.csv", _COLUMNS)
     try:

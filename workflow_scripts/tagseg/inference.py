@@ -12,7 +12,7 @@ from tagseg.checkpoints import another_network, load_settings, rebuilt
 from tagseg.crf import CrfSettings, refine_probabilities
 from tagseg.deeplab import DeepLabLargeFov, SegmenterSettings
 from tagseg.devices import autocast
-from tagseg.images import largest_map, read_photograph, shrink_photograph
+from tagseg.images import largest_map, shrink_photograph
 from tagseg.index import Photograph
 from tagseg.map_shards import MapShard, View, views
 from tagseg.photographs import batches, square
@@ -152,7 +152,7 @@ def _scored(
     longest_side: int,
 ) -> Scored:
     """Return a photograph with the probabilities that its logits float16 (classes, h, w) give."""
-    image = read_photograph(row.path)
+    image = row.read()
     small = shrink_photograph(image, longest_side)
     chosen = [torch.from_numpy(grid[list(labels)]).float() for grid in grids]
     return Scored(small, probabilities(mean_enlarged(chosen, small.shape[:2])), labels, crf, image.shape[:2])

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from tagseg.images import VOID, read_photograph, resize_mask, resize_photograph
+from tagseg.images import VOID, resize_mask, resize_photograph
 from tagseg.index import Photograph
 
 PADDING = 127  # grey, near every backbone's mean
@@ -50,7 +50,7 @@ def batches(
 
 def _read(photographs: Sequence[Photograph], each: Callable) -> list[np.ndarray]:
     """Return the images of photographs, read by `each`, which is map or a pool's."""
-    return list(each(read_photograph, [row.path for row in photographs]))
+    return list(each(Photograph.read, photographs))
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ class TrainingSet(Dataset):
         epoch, position = key
         rng = np.random.default_rng((self.random_seed, epoch, position))
         row = self.photographs[position]
-        image = read_photograph(row.path)
+        image = row.read()
         if self._mask_of is None:
             image, _ = self.augmentation(rng, image)
             return to_tensor(image), torch.from_numpy(self._labels_of(row))

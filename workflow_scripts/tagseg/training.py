@@ -235,7 +235,7 @@ class Training:
         random = gathered(_random_state(self.where))
         if not is_main():
             return
-        with atomic_file(state_file) as aside, LastingStream(aside) as stream:
+        with atomic_file(state_file, sealed=False) as aside, LastingStream(aside) as stream:
             torch.save({"identity": identity, **self._state(random)}, stream)
 
     def _state(self, random: list[dict[str, Tensor]]) -> dict:

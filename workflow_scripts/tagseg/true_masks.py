@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from tagseg.errors import TagsegError
 from tagseg.files import atomic_file
 from tagseg.index import read_rows
+from tagseg.seals import check_seal
 
 TABLE = "masks.csv"
 MADE = "png/"
@@ -43,9 +44,10 @@ def _spelling(folder: Path, path: str) -> str:
 def read_true_masks(folder: str | Path) -> dict[str, Path]:
     """Return the file of each true mask by photograph id, sorted by id.
 
-    Raises TagsegError where the table is missing or malformed, or a mask made for it is gone.
+    Raises TagsegError where the table is missing or malformed, or a mask made for it is gone or altered.
     """
     folder = Path(folder)
+    check_seal(folder)
     rows = read_rows(folder / TABLE, _COLUMNS, _STAGE)
     for row in rows:
         if None in row or not row["id"] or not row["path"]:

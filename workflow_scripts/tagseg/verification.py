@@ -1,14 +1,13 @@
-"""Reading the whole tree of a run: is every output there, whole, and made with what lies beside it?
+"""Reading the whole tree of a run: is every output whole, and as it was made?
 
-`examine` reads outputs one by one, `relations` compares what they say of each other: masks name the patterns
-or the network that they were made with, features and CAM the classifier, scores the masks and the index.
+`examine` reads outputs one by one and compares each with its seal; `tagseg.relations` then compares what they
+say of each other.
 """
 
 import csv
 import os
-from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from tagseg.cam_shards import cam_origin, read_cam
@@ -16,16 +15,15 @@ from tagseg.checkpoints import load_checkpoint
 from tagseg.errors import TagsegError
 from tagseg.files import digest, read_json
 from tagseg.images import read_mask, read_photograph
-from tagseg.index import Index, read_index
+from tagseg.index import read_index
 from tagseg.map_shards import MapShard
 from tagseg.mask_shards import MANIFEST, mask_origin, read_mask_shards
-from tagseg.nodes import CAM_SEED, TRUE_SEED
 from tagseg.patterns import patterns_classifier, patterns_digest, read_patterns
 from tagseg.pools import in_processes
+from tagseg.seals import FOLDER, SNAKEMAKES_OWN, broken, sealed
 from tagseg.true_masks import TABLE, read_true_masks
 
 CLASSIFIER = "classifier/checkpoint.pth"
-SNAKEMAKES_OWN = ".snakemake_timestamp"
 
 
 @dataclass(frozen=True)
@@ -49,6 +47,11 @@ class Found:
 
 Tree = Mapping[str, Found]
 """What was found, by the output's path below the folder of the run."""
+
+
+def target(results: Path, name: str) -> str:
+    """Return the output to ask Snakemake for: of the index, whose files are outputs one by one, the first."""
+    return str(results / ("index/index.csv" if name == "index" else name))
 
 
 def _maps(path: Path) -> Found:
@@ -158,13 +161,23 @@ READERS: dict[str, Callable[[Path], Found]] = {
 
 
 def outputs(results: Path) -> list[tuple[Path, str, str]]:
-    """Return (folder of the run, path below it, pattern in READERS) of every output that is there."""
+    """Return (folder of the run, path below it, pattern in READERS) of every output that is there.
+
+    Those that have a seal and no reader come with the pattern "".
+    """
     paths = ((path.relative_to(results), pattern) for pattern in READERS for path in results.glob(pattern))
-    return sorted((results, str(path), pattern) for path, pattern in paths if not _is_hidden(path))
+    read = {path.as_posix(): pattern for path, pattern in paths if not _is_apart(path)}
+    more = (name for name in sealed(results) if (results / name).exists() and not _within(name, read))
+    return sorted((results, name, pattern) for name, pattern in (read | dict.fromkeys(more, "")).items())
 
 
-def _is_hidden(path: Path) -> bool:
-    return any(part.startswith(".") for part in path.parts)
+def _is_apart(path: Path) -> bool:
+    return path.parts[0] == FOLDER or any(part.startswith(".") for part in path.parts)
+
+
+def _within(name: str, read: Collection[str]) -> bool:
+    """Say whether an output is one of those that are read, or lies in one."""
+    return any(str(place) in read for place in (PurePosixPath(name), *PurePosixPath(name).parents))
 
 
 def examine(results: Path, processes: int) -> Iterator[tuple[str, Found]]:
@@ -174,10 +187,16 @@ def examine(results: Path, processes: int) -> Iterator[tuple[str, Found]]:
 
 
 def _examine(task: tuple[Path, str, str]) -> Found:
+    """Read an output, and compare it with its seal where it says no wrong of itself."""
     results, name, pattern = task
-    path, found = results / name, []
-    problem = _problem(lambda: found.append(READERS[pattern](path)), str(path))
-    return Found(problems=(problem,)) if problem else found[0]
+    found, again = [Found()], target(results, name)
+    problem = _problem(lambda: found.append(READERS[pattern](results / name)), again) if pattern else None
+    if problem or found[-1].problems:
+        return Found(problems=(problem,)) if problem else found[-1]
+    texts: list[str] = []
+    problem = _problem(lambda: texts.extend(broken(results, name)), again)
+    altered = [Problem(text, again) for text in texts]
+    return replace(found[-1], problems=(*altered, *([problem] if problem else [])))
 
 
 def _problem(read: Callable[[], object], again: str) -> Problem | None:
@@ -188,151 +207,12 @@ def _problem(read: Callable[[], object], again: str) -> Problem | None:
         return Problem(str(error), again)
     except OSError as error:
         return Problem(f"{error.filename or again}: {error.strerror}; delete {again} and run again", again)
+    except (
+        Exception
+    ) as error:  # one output that nobody thought of must not hide what is wrong with the others
+        kind = type(error).__name__
+        return Problem(f"{again}: cannot be read ({kind}: {error}); delete it and run again", again)
     return None
-
-
-def relations(results: Path, tree: Tree) -> Iterator[Problem]:
-    """Yield what is wrong between the outputs of a run."""
-    sound = {name: found for name, found in tree.items() if not found.problems}
-    sets = shard_sets(tree)
-    yield from _origins(results, sound, tree)
-    yield from _labels(results, sound, sets)
-    yield from _scored(results, sound, sets)
-    yield from _companions(results, tree)
-    if "index" in sound:
-        yield from _coverage(results, read_index(results / "index"), sound, sets)
-
-
-def shard_sets(tree: Tree) -> dict[str, list[str]]:
-    """Return the shards of each set, by its folder: `cam`, `features/blocks.6`, ..."""
-    sets = defaultdict(list)
-    for name in tree:
-        if PurePosixPath(name).name.startswith("shard-"):
-            sets[str(PurePosixPath(name).parent)].append(name)
-    return dict(sets)
-
-
-def made_with(name: str) -> str | None:
-    """Return the output whose digest another has to name as its origin; None where it names none."""
-    stage, *words = name.split("/")
-    if stage in ("features", "cam", "patterns") or (stage.endswith("_masks") and words[0] == CAM_SEED):
-        return CLASSIFIER
-    if stage in ("seed_masks", "proxy_masks") and words[0] != TRUE_SEED:
-        return f"patterns/{words[0]}"
-    if stage in ("logits", "predictions"):
-        return "/".join(("segmenter", *words[:3], "checkpoint.pth"))
-    return None
-
-
-def _origins(results: Path, sound: Tree, tree: Tree) -> Iterator[Problem]:
-    missing: dict[str, str] = {}
-    for name, found in sound.items():
-        source = made_with(name)
-        if source is not None and source not in tree:
-            missing.setdefault(source, name)
-        elif source in sound and found.origin != sound[source].digest:
-            yield _stale(results, name, f"made with another version of {results / source}")
-    for source, name in missing.items():
-        text = f"{results / source}: missing, though {results / name} was made with it; make it again"
-        yield Problem(text, str(results / source))
-
-
-def _stale(results: Path, name: str, what: str) -> Problem:
-    return Problem(f"{results / name}: {what}; delete it and run again", str(results / name))
-
-
-def labels_of(name: str) -> str:
-    """Return the set of masks that a segmenter's checkpoint was trained on."""
-    _, seed, backbone, number, _ = name.split("/")
-    before = int(number.removeprefix("round")) - 1
-    return f"predictions/{seed}/{backbone}/round{before}/train" if before else f"proxy_masks/{seed}"
-
-
-def _labels(results: Path, sound: Tree, sets: Mapping[str, list[str]]) -> Iterator[Problem]:
-    for name, found in sound.items():
-        if name.startswith("segmenter/") and found.inputs.get("masks") is not None:
-            labels = labels_of(name)
-            if _other_masks(found.inputs["masks"], sound, sets.get(labels, [])):
-                yield _stale(results, name, f"trained on other masks than {results / labels}")
-
-
-def _other_masks(digests: Collection[str], sound: Tree, shards: Iterable[str]) -> bool:
-    """Say whether a shard is another than it was; what is damaged or missing is told elsewhere."""
-    return any(sound[shard].digest not in digests for shard in shards if shard in sound)
-
-
-def scored_set(name: str) -> str:
-    """Return the set of masks of which a file has the scores."""
-    first, *words = PurePosixPath(name).with_suffix("").parts[1:]
-    seeds = first in ("seed_masks", "proxy_masks")
-    return "/".join((first, *words) if seeds else ("predictions", *words, first))
-
-
-def _scored(results: Path, sound: Tree, sets: Mapping[str, list[str]]) -> Iterator[Problem]:
-    for name, found in sound.items():
-        if not name.startswith("scores/"):
-            continue
-        scored, truths = scored_set(name), f"true_masks/{found.inputs['split']}"
-        if _other_masks(found.inputs["masks"], sound, sets.get(scored, [])):
-            yield _stale(results, name, f"scores of other masks than {results / scored}")
-        for source, key in (("index", "index"), (truths, "true_masks")):
-            if source in sound and found.inputs.get(key) != sound[source].digest:
-                yield _stale(results, name, f"scored with another version of {results / source}")
-
-
-COMPANIONS = {
-    "classifier": ("checkpoint.pth", "training.json", "average_precision.json"),
-    "segmenter": ("checkpoint.pth", "training.json"),
-}
-
-
-def _companions(results: Path, tree: Tree) -> Iterator[Problem]:
-    """Yield what is missing of the outputs that one job writes together."""
-    for folder in sorted({str(PurePosixPath(name).parent) for name in tree}):
-        for name in COMPANIONS.get(folder.split("/")[0], ()):
-            path = f"{folder}/{name}"
-            if path not in tree:
-                what = f"{results / path}: missing, though the other files of its job are there; run again"
-                yield Problem(what, str(results / path))
-
-
-def _coverage(results: Path, index: Index, sound: Tree, sets: Mapping[str, list[str]]) -> Iterator[Problem]:
-    """Yield the shards that hold other photographs than the index, or each other's, and those that lack."""
-    count = 1 + max((_number(shard) for shards in sets.values() for shard in shards), default=0)
-    for folder, shards in sets.items():
-        expected, held = _photographs(folder, index), {}
-        for shard in sorted((one for one in shards if one in sound), key=_number):
-            yield from _strangers(results, shard, sound[shard].ids, expected, held)
-            held.update(dict.fromkeys(sound[shard].ids, shard))
-        if expected - held.keys() and not folder.endswith(f"/{TRUE_SEED}"):  # not all have a true mask
-            gaps = sorted(set(range(count)) - {_number(shard) for shard in shards})
-            yield from (_gap(results / folder, shards[0], number) for number in gaps)
-
-
-def _strangers(
-    results: Path, shard: str, ids: Sequence[str], expected: set[str], held: Mapping[str, str]
-) -> Iterator[Problem]:
-    doubled = next((name for name in ids if name in held), None)
-    if doubled is not None:
-        yield _stale(results, shard, f"{doubled} is in {results / held[doubled]} too")
-    elif not expected.issuperset(ids):
-        yield _stale(results, shard, "of other photographs than the index")
-
-
-def _number(shard: str) -> int:
-    return int(PurePosixPath(shard).stem.removeprefix("shard-"))
-
-
-def _photographs(folder: str, index: Index) -> set[str]:
-    """Return the ids that a set of shards has to hold."""
-    stage, *words = folder.split("/")
-    rows = index.of_split(words[-1] if stage in ("logits", "predictions") else "train")
-    return {row.id for row in rows if row.tags or stage != "cam"}
-
-
-def _gap(folder: Path, shard: str, number: int) -> Problem:
-    path = folder / f"shard-{number}{PurePosixPath(shard).suffix}"
-    return Problem(f"{path}: missing, though other shards are there; make it again", str(path))
 
 
 def leftovers(results: Path) -> list[Path]:

@@ -6,20 +6,17 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from tagseg.commandline import progress
-from tagseg.datasets.common import collected
+from tagseg.datasets.mask_reading import mask_problems
 from tagseg.datasets.problems import DatasetProblems, Problem
 from tagseg.datasets.readers import (
-    collect_true_masks,
+    find_true_masks,
     new_reading,
     read_photographs,
     train_problems,
     without_untagged,
 )
 from tagseg.errors import TagsegError
-from tagseg.images import read_mask
-from tagseg.index import Index, Photograph
-from tagseg.pools import SMALL_TASKS, in_processes
+from tagseg.index import Index
 from tagseg.true_masks import read_true_masks, write_true_masks
 
 Result = TypeVar("Result")
@@ -38,15 +35,16 @@ class Findings(NamedTuple):
     unreadable: int
 
 
-def check_data_set(settings: Mapping, folder: Path, processes: int) -> Findings:
+def check_data_set(settings: Mapping, folder: Path, processes: int, results: Path | None = None) -> Findings:
     """Read a whole data set. Where the index can be built, photographs and masks are read to the last.
 
     `settings` holds those of the readers (`photographs`, `true_masks`) and the `splits` whose masks are
-    read. Masks that are no PNGs are made below `folder`, one folder a split.
+    read. Masks that are no PNGs are made below `folder`, one folder a split. The folder of our `results` has
+    no photographs.
     """
     problems: list[Problem] = []
     # However many are unreadable: what else is wrong is told as well.
-    reading = replace(new_reading(settings["photographs"], processes), unreadable_share=1.0)
+    reading = replace(new_reading(settings["photographs"], processes, results), unreadable_share=1.0)
     index = _attempt(partial(read_photographs, settings["photographs"], reading), problems)
     problems += [one.problem for one in reading.left_out]
     counts = (reading.count, len(reading.left_out))
@@ -65,10 +63,7 @@ def _all_masks(
     for split in settings["splits"]:
         collect = partial(_collect, settings["true_masks"], without_untagged(index), split, folder, processes)
         masks |= _attempt(collect, problems) or {}
-    tasks = [(row, masks[row.id], len(index.classes)) for row in index.photographs if row.id in masks]
-    read = in_processes(_mask_problems, tasks, processes, SMALL_TASKS)
-    for found in progress(read, "true masks read", len(tasks)):
-        problems += found
+    problems += mask_problems(masks, index, processes)
     return masks
 
 
@@ -84,18 +79,10 @@ def _attempt(read: Callable[[], Result], problems: list[Problem]) -> Result | No
 
 
 def _collect(settings: Mapping, index: Index, split: str, folder: Path, processes: int) -> dict[str, Path]:
-    """Return the file of each true mask of a split, by the same steps as the stage that collects them."""
+    """Return the file of each true mask of a split, by the same steps as the stage that collects them.
+
+    They are not read yet: one that is wrong inside counts as a mask.
+    """
     (folder / split).mkdir(parents=True)
-    write_true_masks(folder / split, collect_true_masks(settings, index, split, folder / split, processes))
+    write_true_masks(folder / split, find_true_masks(settings, index, split, folder / split, processes))
     return read_true_masks(folder / split)
-
-
-def _mask_problems(task: tuple[Photograph, Path, int]) -> list[Problem]:
-    row, path, classes = task
-    problems: list[Problem] = []
-    with collected(problems, path):
-        height, width = read_mask(path, classes).shape
-        if (width, height) != (row.width, row.height):
-            said = f"{row.width}x{row.height}"
-            raise TagsegError(f"{width}x{height} pixels, where the photograph has {said}; replace the mask")
-    return problems

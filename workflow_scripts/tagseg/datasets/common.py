@@ -1,48 +1,33 @@
-"""What the adapters share: class list, lists of ids, a mask's size, a user's text, problems collected."""
+"""What the adapters share: class list, lists of ids, a mask's size, problems collected."""
 
+import os
 import struct
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from tagseg.datasets.places import check_file, check_inside, lies_there, read_text
 from tagseg.datasets.problems import Problem
 from tagseg.errors import TagsegError
-from tagseg.index import BACKGROUND, check_class_names
+from tagseg.index import BACKGROUND, MAX_NAME_BYTES, check_class_names
 
 CLASS_LIST = "classes.txt"
 MASK_FOLDER = "SegmentationClass"
-
-MAX_ID_BYTES = 200
-"""What a file system takes as a name, less room for suffixes."""
 
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
 @contextmanager
-def collected(problems: list[Problem], place: str | Path) -> Iterator[None]:
+def collected(problems: list[Problem], file: str | Path, place: str | None = None) -> Iterator[None]:
     """Add the TagsegError of a block about one file to `problems`, so that the next file has its turn.
 
-    What the message says before its text, the file's name, becomes the problem's place.
+    What the message says before its text, the file's name, becomes the problem's place, if not `place` does.
     """
     try:
         yield
     except TagsegError as error:
-        problems.append(Problem(str(place), 0, str(error).removeprefix(f"{place}: ")))
-
-
-def read_text(path: Path, remedy: str) -> str:
-    """Return a file's text, UTF-8 with or without BOM, its line ends as they are.
-
-    Raises TagsegError: with `remedy` where the file is missing, else naming what is wrong with it.
-    """
-    try:
-        return path.read_bytes().decode("utf-8-sig")
-    except FileNotFoundError:
-        raise TagsegError(f"{path}: no such file; {remedy}") from None
-    except UnicodeDecodeError:
-        raise TagsegError(f"{path}: not UTF-8; save it again with that encoding") from None
-    except OSError as error:
-        raise TagsegError(f"{path}: cannot be read ({error.strerror}); {remedy}") from None
+        text = str(error).removeprefix(f"{file}: ")
+        problems.append(Problem(str(file) if place is None else place, 0, text))
 
 
 def read_ids(path: Path, remedy: str, problems: list[Problem]) -> dict[str, int]:
@@ -64,7 +49,7 @@ def read_ids(path: Path, remedy: str, problems: list[Problem]) -> dict[str, int]
 
 def _wrong_id(name: str, earlier: dict[str, int]) -> str:
     """Return what is wrong with an id that follows the `earlier` ones, or "" for nothing."""
-    if ".." in name or any(sign in name for sign in "/\\\0") or len(name.encode()) > MAX_ID_BYTES:
+    if ".." in name or any(sign in name for sign in "/\\\0") or len(name.encode()) > MAX_NAME_BYTES:
         return f"{name[:80]!r} is not an id; write the photograph's file name without folder and suffix"
     if name in earlier:
         return f"{name!r} is already in line {earlier[name]}; an id may be listed once: remove one"
@@ -75,11 +60,13 @@ def read_class_list(folder: Path) -> tuple[str, ...] | None:
     """Return the names in `folder`/classes.txt, one a line, or None where there is no such file.
 
     A line "background" at the head is dropped: class 0 is the background anyway. Raises TagsegError
-    where a name cannot be a class.
+    where a name cannot be a class, or the file is a link out of the folder or one that leads nowhere:
+    without its list, the numbers of the masks would be those of other classes.
     """
     path = folder / CLASS_LIST
-    if not path.exists():
+    if not lies_there(path):
         return None
+    check_inside(folder, path)
     lines = (line.strip() for line in read_text(path, "restore it").splitlines())
     names = [line for line in lines if line]
     if names and names[0].casefold() == BACKGROUND:
@@ -88,16 +75,40 @@ def read_class_list(folder: Path) -> tuple[str, ...] | None:
     return tuple(names)
 
 
-def in_class_order(tags: Collection[str], names: Collection[str]) -> tuple[str, ...]:
-    """Return the `names` of the class list that are among `tags`, each once."""
-    return tuple(name for name in names if name in tags)
+def in_class_order(tags: Collection[str], places: Mapping[str, int]) -> tuple[str, ...]:
+    """Return the names among `tags` that the class list has, in its order; `places` are those in the list."""
+    return tuple(sorted((tag for tag in tags if tag in places), key=places.__getitem__))
 
 
-def check_mask_size(mask: Path, width: int, height: int) -> None:
+def places_of(names: Sequence[str]) -> dict[str, int]:
+    """Return the place of each name in the class list."""
+    return {name: place for place, name in enumerate(names)}
+
+
+def holds_masks(root: Path) -> bool:
+    """Return whether there is a folder of masks below `root`.
+
+    Raises TagsegError where something else has its name, it is a link out of `root`, or it cannot be read.
+    """
+    folder = root / MASK_FOLDER
+    if not lies_there(folder):
+        return False
+    check_inside(root, folder)
+    try:
+        os.scandir(folder).close()
+    except OSError as error:
+        raise TagsegError(
+            f"{folder}: cannot be read ({error.strerror}); make it a folder of masks, or remove it"
+        ) from None
+    return True
+
+
+def check_mask(root: Path, mask: Path, width: int, height: int) -> None:
     """Raise TagsegError where a mask is not a PNG of the photograph's width and height (pixels).
 
-    Reads the PNG's header only; the labels are checked where they are used.
+    Nor may it be a link out of `root`. The PNG's header alone is read.
     """
+    check_file(root, mask)
     try:
         with open(mask, "rb") as stream:
             header = stream.read(24)

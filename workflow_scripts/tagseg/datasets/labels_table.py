@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
-from tagseg.datasets.image_files import is_utf8, leads_out, shown
+from tagseg.datasets.places import is_utf8, leads_out, shown
 from tagseg.datasets.problems import Problem
 from tagseg.datasets.table_formats import Entry, read_entries
 from tagseg.errors import TagsegError

@@ -15,16 +15,20 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
-from tagseg.datasets.class_folders import read_class_folders
+from tagseg.datasets.class_folders import other_images, read_class_folders
 from tagseg.datasets.common import (
     CLASS_LIST,
     MASK_FOLDER,
-    check_mask_size,
+    check_mask,
+    collected,
+    holds_masks,
     in_class_order,
+    places_of,
     read_class_list,
 )
-from tagseg.datasets.image_files import check_folder, choose_ids, find_images, leads_out, shown, unfit
+from tagseg.datasets.image_files import check_folder, choose_ids, clashes, find_files, is_image, unfit
 from tagseg.datasets.labels_table import Row, check_tags, read_rows
+from tagseg.datasets.places import lies_there, shown
 from tagseg.datasets.problems import DatasetProblems, Problem
 from tagseg.datasets.reading import UNKNOWN, Reading
 from tagseg.datasets.splits import choose_splits
@@ -63,18 +67,19 @@ def index_photos(
     check_folder(root)
     if not 0 <= val_share < 1:
         raise TagsegError(f"val_share: {val_share} is not within 0 (all train) and 1, 1 excluded")
-    rows, problems = _read_labels(root, labels)
+    reading = reading or Reading()
+    rows, problems = _read_labels(root, labels, reading.results)
     names, unfit = _class_names(root, rows, bool(problems))
     splits = choose_splits(rows, random_seed, val_share)
-    photographs, unreadable = _photographs(root, rows, names, splits, reading or Reading())
+    photographs, unreadable = _photographs(root, rows, names, splits, reading)
     _raise_any(root, [*problems, *unfit, *unreadable])
     return Index((BACKGROUND, *names), photographs)
 
 
-def _read_labels(root: Path, labels: str | None) -> tuple[list[Row], list[Problem]]:
+def _read_labels(root: Path, labels: str | None, results: Path | None) -> tuple[list[Row], list[Problem]]:
     """Return the photographs and tags that the table or the folders name, and what is wrong with them."""
     if labels is not None:
-        return read_class_folders(root) if labels == FOLDERS else read_rows(root, str(labels))
+        return read_class_folders(root, results) if labels == FOLDERS else read_rows(root, str(labels))
     tables = [name for name in TABLES if os.path.lexists(root / name)]
     if len(tables) > 1:
         raise TagsegError(f"{root}: {' and '.join(tables)} are there; name one of them in dataset.labels")
@@ -83,7 +88,7 @@ def _read_labels(root: Path, labels: str | None) -> tuple[list[Row], list[Proble
     _check_no_table(root)
     missing = f"{root / TABLES[0]}: no such file; {TABLE_REMEDY}, or put the images into one folder a class"
     try:
-        rows, problems = read_class_folders(root)
+        rows, problems = read_class_folders(root, results)
     except TagsegError:
         raise TagsegError(missing) from None
     # A table that was forgotten beside a folder `images` looks like that.
@@ -142,11 +147,13 @@ def _photographs(
 ) -> tuple[tuple[Photograph, ...], list[Problem]]:
     """Return the photographs of the rows, sorted by id, and the problems of their files."""
     ids = choose_ids([row.image for row in rows])
-    texts = [unfit(root, row.image) for row in rows]
+    clashing = clashes(ids.values())
+    texts = [unfit(root, row.image) or clashing.get(ids[row.image], "") for row in rows]
     problems = [row.problem(text) for row, text in zip(rows, texts, strict=True) if text]
     fit = [(row, split) for row, split, text in zip(rows, splits, texts, strict=True) if not text]
+    places = places_of(names)
     listed = [
-        Photograph(ids[row.image], str(root / row.image), *UNKNOWN, split, in_class_order(row.tags, names))
+        Photograph(ids[row.image], str(root / row.image), *UNKNOWN, split, in_class_order(row.tags, places))
         for row, split in fit
     ]
     rows_by_id = {ids[row.image]: row for row, _ in fit}
@@ -162,18 +169,20 @@ def photos_true_masks(root: Path, index: Index, split: str, folder: Path) -> dic
 
     It is SegmentationClass/<id>.png, or SegmentationClass/<file name without suffix>.png where no other
     photograph of the whole index has that name. They are PNGs already: nothing is written to `folder`.
-    Raises DatasetProblems with all masks that are not PNGs of their photograph's size.
+    Raises DatasetProblems with all masks that are not PNGs of their photograph's size, or links out of
+    the folder; TagsegError where SegmentationClass is no folder that can be read.
     """
     root = Path(root)
     stems = _unique_stems(index)
-    masks, problems = {}, []
-    for row in index.of_split(split):
+    masks: dict[str, str] = {}
+    problems: list[Problem] = []
+    for row in index.of_split(split) if holds_masks(root) else ():
         for name in dict.fromkeys((row.id, stems.get(row.id, row.id))):
-            mask = PurePosixPath(MASK_FOLDER, f"{name}.png")
-            if os.path.lexists(root / mask):
-                masks[row.id] = str(root / mask)
-                problems += _problems_of_mask(root, mask, row)
-                break
+            path = root / MASK_FOLDER / f"{name}.png"
+            with collected(problems, path, shown(path.relative_to(root))):
+                if row.id not in masks and lies_there(path):
+                    masks[row.id] = str(path)
+                    check_mask(root, path, row.width, row.height)
     _raise_any(root, problems)
     return masks
 
@@ -183,20 +192,6 @@ def _unique_stems(index: Index) -> dict[str, str]:
     stems = {row.id: PurePosixPath(row.path).stem for row in index.photographs}
     counts = Counter(stems.values())
     return {name: stem for name, stem in stems.items() if counts[stem] == 1 and stem not in stems}
-
-
-def _problems_of_mask(root: Path, mask: PurePosixPath, row: Photograph) -> list[Problem]:
-    """Return what is wrong with a mask: a link out of the folder, no PNG, another size."""
-    path = root / mask
-    text = leads_out(root, mask)
-    if not text and not os.path.isfile(path):
-        text = "not a file that can be read; replace or remove it"
-    try:
-        if not text:
-            check_mask_size(path, row.width, row.height)
-    except TagsegError as error:
-        text = str(error).removeprefix(f"{path}: ")
-    return [Problem(shown(mask), 0, text)] if text else []
 
 
 # Photographs without labels ----------------------------------------------------------------------
@@ -213,13 +208,15 @@ def list_photographs(root: Path) -> tuple[Photograph, ...]:
     return photographs
 
 
-def index_unlabelled(root: Path, classes: Sequence[str]) -> tuple[Index, list[str]]:
-    """Index new photographs for a network of `classes` (background first).
+def index_unlabelled(
+    root: Path, classes: Sequence[str], results: Path | None = None
+) -> tuple[Index, list[str]]:
+    """Index new photographs for a network of `classes` (background first); the folder `results` has none.
 
-    Returns the index and a message for each image that was left out, since it cannot be read or is
-    a link out of the folder. Raises TagsegError where no image remains.
+    Returns the index and a message for each image that was left out, since it cannot be read, is of a
+    kind that is not read, or is a link out of the folder. Raises TagsegError where no image remains.
     """
-    photographs, problems = _read_folder(Path(root))
+    photographs, problems = _read_folder(Path(root), results)
     messages = [str(problem) for problem in sorted(problems)]
     if not photographs:
         reason = "; ".join(messages[:3]) or f"put images there ({', '.join(sorted(PHOTOGRAPH_SUFFIXES))})"
@@ -227,10 +224,13 @@ def index_unlabelled(root: Path, classes: Sequence[str]) -> tuple[Index, list[st
     return Index(tuple(classes), photographs), messages
 
 
-def _read_folder(root: Path) -> tuple[tuple[Photograph, ...], list[Problem]]:
-    """Return the photographs below a folder, sorted by id, and what is wrong with the others."""
+def _read_folder(root: Path, results: Path | None = None) -> tuple[tuple[Photograph, ...], list[Problem]]:
+    """Return the photographs below a folder, sorted by id, and what is wrong with the others.
+
+    A link to a folder inside is no problem: the walk meets that folder at its own place.
+    """
     check_folder(root)
-    images, unread = find_images(root)
-    rows = [Row(image, frozenset(), "test") for image in images]
+    found = find_files(root, results)
+    rows = [Row(file, frozenset(), "test") for file in found.files if is_image(file)]
     photographs, problems = _photographs(root, rows, (), ["test"] * len(rows), Reading())
-    return photographs, [*unread, *problems]
+    return photographs, [*found.problems, *other_images(found.files), *problems]

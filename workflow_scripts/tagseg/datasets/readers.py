@@ -11,12 +11,15 @@ from typing import NamedTuple
 
 from tagseg.commandline import progress
 from tagseg.datasets.coco import coco_true_masks, index_coco
+from tagseg.datasets.mask_reading import mask_problems
 from tagseg.datasets.photos import index_photos, photos_true_masks
+from tagseg.datasets.places import check_utf8
 from tagseg.datasets.problems import DatasetProblems, Problem
 from tagseg.datasets.reading import Reading
 from tagseg.datasets.voc import index_voc, voc_true_masks
 from tagseg.errors import TagsegError
 from tagseg.index import Index
+from tagseg.true_masks import MADE
 
 
 class Kind(NamedTuple):
@@ -45,12 +48,15 @@ KINDS = {
 }
 
 
-def new_reading(settings: Mapping[str, object], processes: int) -> Reading:
-    """Return how the photographs are to be read. Raises TagsegError on a wrong setting."""
+def new_reading(settings: Mapping[str, object], processes: int, results: Path | None = None) -> Reading:
+    """Return how the photographs are to be read, given the folder of our `results`, which has none of them.
+
+    Raises TagsegError on a wrong setting.
+    """
     share = settings.get(SHARE)
     if share is not None and not (isinstance(share, int | float) and 0 <= share < 1):
         raise TagsegError(f"{SHARE}: {share!r} is not within 0 (none) and 1, 1 excluded")
-    return Reading(share, processes, progress)
+    return Reading(share, processes, progress, results)
 
 
 def read_photographs(settings: Mapping[str, object], reading: Reading) -> Index:
@@ -67,8 +73,25 @@ def collect_true_masks(
 ) -> dict[str, str]:
     """Return the path by id of the true masks of a split; those that are no PNGs are made below `folder`.
 
-    Raises DatasetProblems with all masks that are wrong, TagsegError on a wrong setting.
+    Those that are there already are read, all of them. Raises DatasetProblems with all masks that are wrong,
+    TagsegError on a wrong setting.
     """
+    masks = find_true_masks(settings, index, split, folder, threads)
+    theirs = {name: Path(path) for name, path in masks.items() if not _is_made(folder, path)}
+    if problems := mask_problems(theirs, index, threads):
+        raise DatasetProblems(str(settings["root"]), problems)
+    return masks
+
+
+def _is_made(folder: Path, path: str) -> bool:
+    """Return whether the path of a mask is of one that was made below `folder`."""
+    return path.startswith(MADE) and (folder / path).is_file()
+
+
+def find_true_masks(
+    settings: Mapping[str, object], index: Index, split: str, folder: Path, threads: int = 1
+) -> dict[str, str]:
+    """Do as `collect_true_masks`, but leave unread what is inside of the masks that are there already."""
     kind, root = _kind(settings)
     options = {"threads": threads} if "threads" in kind.mask_options else {}
     wanted = tuple(name for name in kind.mask_options if name != "threads")
@@ -82,7 +105,9 @@ def _kind(settings: Mapping[str, object]) -> tuple[Kind, Path]:
         raise TagsegError(f"kind: {name!r} is none of {', '.join(KINDS)}")
     if not settings.get("root"):
         raise TagsegError("root: missing; name the folder of the data set")
-    return KINDS[name], Path(str(settings["root"]))
+    root = Path(str(settings["root"]))
+    check_utf8(root)
+    return KINDS[name], root
 
 
 def _options(settings: Mapping[str, object], known: tuple[str, ...]) -> dict[str, object]:

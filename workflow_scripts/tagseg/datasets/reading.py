@@ -43,12 +43,14 @@ class Reading:
 
     Left out are those that are no readable image, or have not the size that the data set says. They are
     problems, all of them, where their share of the `count` photographs that were read exceeds
-    `unreadable_share` (0 <= share <= 1); None: in any case.
+    `unreadable_share` (0 <= share <= 1); None: in any case. Where a data set is all images below a folder,
+    those below `results` are none of it: our runs have made them.
     """
 
     unreadable_share: float | None = None
     processes: int = 1
     progress: Progress = _silently
+    results: Path | None = None
     count: int = field(default=0, init=False)
     left_out: list[LeftOut] = field(default_factory=list, init=False)
 

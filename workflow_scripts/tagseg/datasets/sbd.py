@@ -12,6 +12,7 @@ import numpy as np
 
 from tagseg.datasets.common import read_ids
 from tagseg.datasets.matlab import MatlabError, read_uint8_field
+from tagseg.datasets.places import check_inside
 from tagseg.datasets.problems import Problem
 from tagseg.errors import TagsegError
 from tagseg.images import VOID
@@ -45,11 +46,13 @@ def find_sbd(root: Path) -> Path:
 def read_sbd_ids(folder: Path, problems: list[Problem]) -> dict[str, tuple[Path, int]]:
     """Return the ids of SBD's train and val with the list and line where each is first named.
 
-    Lines that are no ids go to `problems`. Raises TagsegError where a list cannot be read.
+    Lines that are no ids go to `problems`. Raises TagsegError where a list cannot be read
+    or is a link out of the folder.
     """
     named: dict[str, tuple[Path, int]] = {}
     for name in LISTS:
         path = folder / f"{name}.txt"
+        check_inside(folder, path)
         for one, line in read_ids(path, "unpack SBD again", problems).items():
             named.setdefault(one, (path, line))
     return named

@@ -41,9 +41,13 @@ def _hash(random_seed: int, image: PurePosixPath) -> str:
 
 def _fill_train(rows: Sequence[Row], splits: dict[PurePosixPath, str], random_seed: int) -> None:
     """Move one photograph, of those dealt to val, to train for each class that train lacks."""
-    dealt = sorted((row for row in rows if not row.split), key=lambda row: str(row.image))
-    for tag in sorted({tag for row in dealt for tag in row.tags}):
-        if any(tag in row.tags and splits[row.image] == "train" for row in rows):
-            continue
-        carriers = [row.image for row in dealt if tag in row.tags]
-        splits[max(carriers, key=lambda image: _hash(random_seed, image))] = "train"
+    carriers = defaultdict(list)
+    for row in rows:
+        for tag in row.tags if not row.split else ():
+            carriers[tag].append(row)
+    present = {tag for row in rows if splits[row.image] == "train" for tag in row.tags}
+    for tag in sorted(carriers):
+        if tag not in present:
+            moved = max(carriers[tag], key=lambda row: _hash(random_seed, row.image))
+            splits[moved.image] = "train"
+            present |= moved.tags

@@ -3,11 +3,12 @@
 import csv
 import io
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tagseg.datasets.common import read_text
+from tagseg.datasets.places import read_text
 from tagseg.errors import TagsegError
 from tagseg.index import SEPARATOR
 
@@ -83,7 +84,7 @@ def _check_columns(table: Path, reader: csv.DictReader, delimiter: str, spoken: 
             f"{table}: no column {missing[0]!r}; the first line has to be {head!r} (split is optional), "
             f"separated by {spoken}"
         )
-    wrong = [name for name in names if name not in COLUMNS or names.count(name) > 1]
+    wrong = [name for name, count in Counter(names).items() if name not in COLUMNS or count > 1]
     if wrong:
         raise TagsegError(f"{table}: column {wrong[0]!r} is unknown or doubled; remove it")
 
@@ -139,8 +140,8 @@ def _load_object(text: str) -> dict:
 def _without_doubles(pairs: Sequence[tuple[str, object]]) -> dict:
     content = dict(pairs)
     if len(content) < len(pairs):
-        keys = [key for key, _ in pairs]
-        doubled = next(key for key in keys if keys.count(key) > 1)
+        counts = Counter(key for key, _ in pairs)
+        doubled = next(key for key, count in counts.items() if count > 1)
         raise ValueError(f"key {doubled!r} comes twice")
     return content
 

@@ -6,7 +6,7 @@ M. Everingham et al., "The PASCAL Visual Object Classes Challenge 2012 (VOC2012)
 import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 import numpy as np
@@ -14,13 +14,15 @@ import numpy as np
 from tagseg.datasets.common import (
     CLASS_LIST,
     MASK_FOLDER,
-    check_mask_size,
+    check_mask,
     collected,
+    holds_masks,
     in_class_order,
+    places_of,
     read_class_list,
     read_ids,
-    read_text,
 )
+from tagseg.datasets.places import check_file, check_inside, check_utf8, leads_out, lies_there, read_text
 from tagseg.datasets.problems import DatasetProblems, Problem
 from tagseg.datasets.reading import UNKNOWN, Reading
 from tagseg.datasets.sbd import find_sbd, read_sbd_ids, read_sbd_mask, sbd_masks
@@ -47,6 +49,7 @@ PUBLISHED_SINGLE_CLASS = 6249
 MAX_ANNOTATION_BYTES = 1_000_000
 
 _IMAGE_SETS = Path("ImageSets", "Segmentation")
+_FOLDERS = ("JPEGImages", "Annotations", "ImageSets", _IMAGE_SETS)
 _DECLARATION = re.compile(r"<!\s*(DOCTYPE|ENTITY)", re.IGNORECASE)
 _ARCHIVE = "VOCtrainval_11-May-2012.tar"
 
@@ -109,15 +112,24 @@ def index_voc(
 def find_devkit(root: Path) -> Path:
     """Return `root`, or the VOC2012 below it, whichever holds JPEGImages and ImageSets/Segmentation.
 
-    Raises TagsegError where none does, saying what to put where.
+    Raises TagsegError where none does, saying what to put where, and where one of its folders is a link out.
     """
+    check_utf8(root)
     for folder in (root, root / "VOC2012", root / "VOCdevkit" / "VOC2012"):
         if (folder / "JPEGImages").is_dir() and (folder / _IMAGE_SETS).is_dir():
+            _check_folders(folder)
             return folder
     raise TagsegError(
         f"{root}: no VOC devkit; unpack {_ARCHIVE} there, or name the folder that "
         f"holds JPEGImages, Annotations, {MASK_FOLDER} and {_IMAGE_SETS}"
     )
+
+
+def _check_folders(devkit: Path) -> None:
+    """Raise TagsegError where a folder of the devkit is a link out of it, as each file in it would be."""
+    for name in _FOLDERS:
+        if leads_out(devkit, PurePosixPath(name)):
+            raise TagsegError(f"{devkit / name}: a link out of the devkit; move or copy the folder there")
 
 
 def _test_devkit(devkit: Path, test_list: str | None, test_root: Path | None) -> Path:
@@ -140,15 +152,21 @@ class _Lists:
         self._sbd, self._problems = sbd, problems
 
     def read(self, devkit: Path, name: str | None) -> _Listed:
-        """Return the ids of a list, none without a name. Raises TagsegError where it is missing."""
+        """Return the ids of a list, none without a name.
+
+        Raises TagsegError where it is missing or lies elsewhere.
+        """
         if not name:
             return {}
+        if Path(name).name != name:
+            raise TagsegError(f"{name!r} is no name of a list; name a file of {_IMAGE_SETS}, without .txt")
         path = devkit / _IMAGE_SETS / f"{name}.txt"
         if path not in self.lists:
             self.lists[path] = self._trainaug(devkit) if name == TRAINAUG else self._of_file(devkit, path)
         return self.lists[path]
 
     def _of_file(self, devkit: Path, path: Path) -> _Listed:
+        check_inside(devkit, path)
         ids = read_ids(path, "put the list there or set the name of another one", self._problems)
         return {name: _Line(path, line, devkit) for name, line in ids.items()}
 
@@ -210,11 +228,9 @@ def _read_all_tags(
     for split, listed in splits.items():
         for name, line in listed.items():
             path = _annotation(line.devkit, name)
-            if split == "test" and not (test_tags and path.exists()):
-                tags[name] = frozenset()
-                continue
             with collected(problems, path):
-                tags[name] = _read_tags(path, line, difficult)
+                told = split != "test" or (test_tags and lies_there(path))
+                tags[name] = _read_tags(path, line, difficult) if told else frozenset()
     return tags
 
 
@@ -234,6 +250,7 @@ def _parse_annotation(path: Path, line: _Line) -> ElementTree.Element:
     The parser gets text, so that the encoding that the file declares cannot hide a document type,
     whose entities may expand to gigabytes.
     """
+    check_inside(line.devkit, path)
     if path.exists() and path.stat().st_size > MAX_ANNOTATION_BYTES:
         raise TagsegError(f"{path}: more than {MAX_ANNOTATION_BYTES:,} bytes for one annotation; replace it")
     text = read_text(path, f"put the annotation there or {_take_out(line)}")
@@ -279,10 +296,11 @@ def _class_names(
         names = VOC_CLASSES if vocs or found & set(VOC_CLASSES) else tuple(sorted(found))
         with collected(problems, devkit / "Annotations"):
             check_class_names(names, devkit / "Annotations")
+    known = set(names)
     problems += [
         Problem(str(_annotation(devkit, name)), 0, f"class {tag!r} is {remedy}")
         for name, own in sorted(tags.items())
-        for tag in sorted(own - set(names))
+        for tag in sorted(own - known)
     ]
     return names
 
@@ -312,9 +330,10 @@ def _photographs(
 ) -> tuple[Photograph, ...]:
     """Return a row for each photograph whose file can be read, sorted by id."""
     rows = []
+    places = places_of(names)
     for split, listed in splits.items():
         for name, line in listed.items():
-            own = in_class_order(tags.get(name, ()), names)
+            own = in_class_order(tags.get(name, ()), places)
             path = _find_image(line.devkit / "JPEGImages", name)
             with collected(problems, path):
                 _check_there(path, line)
@@ -330,7 +349,8 @@ def _find_image(folder: Path, name: str) -> Path:
 
 
 def _check_there(path: Path, line: _Line) -> None:
-    """Raise TagsegError where a photograph is missing."""
+    """Raise TagsegError where a photograph is missing or a link out of the devkit."""
+    check_inside(line.devkit, path)
     if not path.is_file():
         raise TagsegError(f"{path}: no such image; put it there or {_take_out(line)}")
 
@@ -348,21 +368,23 @@ def voc_true_masks(
     class's name; a class that the index has not becomes void: its pixels are neither right nor wrong.
     Only photographs of `root` have masks here, those of a test devkit have none.
 
-    Raises DatasetProblems with all masks that are damaged or not of the photograph's size (of the
-    devkit's PNGs the header is read alone); TagsegError where the devkit or SBD is missing.
+    Raises DatasetProblems with all masks that are damaged, not of the photograph's size (of the devkit's
+    PNGs the header is read alone), or links out; TagsegError where the devkit or SBD is missing.
     """
     devkit = find_devkit(Path(root))
+    own = devkit / MASK_FOLDER if holds_masks(devkit) else None
     mats = sbd_masks(find_sbd(Path(sbd))) if sbd else None
     problems: list[Problem] = []
     masks = {}
     for row in index.of_split(split):
-        own, mat = devkit / MASK_FOLDER / f"{row.id}.png", mats and mats / f"{row.id}.mat"
-        if own.is_file():
-            with collected(problems, own):
-                check_mask_size(own, row.width, row.height)
-            masks[row.id] = str(own)
-        elif mat and mat.is_file():
-            with collected(problems, mat):
+        png, mat = own and own / f"{row.id}.png", mats and mats / f"{row.id}.mat"
+        with collected(problems, png or ""):
+            if png and lies_there(png):
+                masks[row.id] = str(png)
+                check_mask(devkit, png, row.width, row.height)
+        with collected(problems, mat or ""):
+            if mat and row.id not in masks and lies_there(mat):
+                check_file(mats.parent, mat)
                 masks[row.id] = _convert(mat, row, index.classes, folder)
     if problems:
         raise DatasetProblems(devkit, problems)
