@@ -14,7 +14,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-import h5py
 import numpy as np
 import pytest
 import torch
@@ -23,8 +22,8 @@ from PIL import Image
 
 import build_index
 from bad_input_places import PLACES, WORKS
+from bad_input_results import RESULTS
 from helpers import (
-    MakesFolder,
     write_annotation,
     write_image_set,
     write_labels,
@@ -33,10 +32,6 @@ from helpers import (
     write_zero_mask,
 )
 from mini_coco import edit, write_mini_coco
-from tagseg.backbones import read_state
-from tagseg.cam_shards import read_cam, write_cam
-from tagseg.checkpoints import load_checkpoint, save_checkpoint
-from tagseg.classifier import Classifier, ClassifierSettings, describe, load_classifier
 from tagseg.configuration import config_problems
 from tagseg.crf import CrfSettings, refine_labels
 from tagseg.datasets.coco import index_coco
@@ -47,13 +42,9 @@ from tagseg.datasets.voc import index_voc
 from tagseg.errors import TagsegError
 from tagseg.images import read_photograph, write_mask
 from tagseg.index import Index
-from tagseg.map_shards import MapShard, View, write_maps
-from tagseg.mask_shards import MANIFEST, read_mask_shards, write_mask_shard
-from tagseg.patterns import ClassPattern, read_patterns, write_patterns
 from tagseg.photographs import square
 
 ROOT = Path(__file__).parents[2]
-CLASSES = ("background", "cat", "dog")
 
 
 class Case(NamedTuple):
@@ -527,145 +518,8 @@ for what, answer, feed in PLACES:
 
 # What the stages hand on -------------------------------------------------------------------------
 
-
-def network(classes: tuple[str, ...] = CLASSES, backbone: str = "resnet18") -> tuple[Classifier, dict]:
-    classifier = Classifier(ClassifierSettings(backbone, None, 32), len(classes))
-    return classifier, describe(classifier, classes)
-
-
-def checkpoint_with_nan(folder: Path) -> None:
-    classifier, description = network()
-    with torch.no_grad():
-        classifier.head.weight[0, 0] = float("nan")
-    save_checkpoint(folder / "checkpoint.pth", classifier, description)
-    load_classifier(folder / "checkpoint.pth", CLASSES)
-
-
-def checkpoint_of_another_kind(folder: Path) -> None:
-    classifier, description = network()
-    save_checkpoint(folder / "checkpoint.pth", classifier, {**description, "kind": "segmenter"})
-    load_classifier(folder / "checkpoint.pth", CLASSES)
-
-
-def checkpoint_of_other_classes(folder: Path) -> None:
-    classifier, description = network()
-    save_checkpoint(folder / "checkpoint.pth", classifier, description)
-    load_classifier(folder / "checkpoint.pth", ("background", "cat", "emu"))
-
-
-def checkpoint_of_another_network(folder: Path) -> None:
-    classifier, _ = network()
-    save_checkpoint(folder / "checkpoint.pth", classifier, network(backbone="resnet34")[1])
-    load_classifier(folder / "checkpoint.pth", CLASSES)
-
-
-def checkpoint_that_is_cut_off(folder: Path) -> None:
-    path = folder / "checkpoint.pth"
-    save_checkpoint(path, torch.nn.Linear(100, 100), {})
-    path.write_bytes(path.read_bytes()[:-5000])
-    load_checkpoint(path)
-
-
-def of_pickle(name: str, read: Callable[[Path], object]) -> Callable[[Path], None]:
-    """Return what reads a file that runs code where it is unpickled."""
-
-    def feed(folder: Path) -> None:
-        torch.save({"description": {}, "model": MakesFolder(folder / "executed")}, folder / name)
-        read(folder / name)
-
-    return feed
-
-
-def patterns_with(folder: Path, change: Callable[[Path], object]) -> None:
-    """Read patterns after a change of the eigenvector's file."""
-    pattern = ClassPattern(np.eye(4)[0], np.zeros(4), np.array([0.5]), 9)
-    write_patterns(folder / "patterns", {"cat": pattern}, "layer4")
-    change(folder / "patterns/cat/eigenvector.npy")
-    read_patterns(folder / "patterns")
-
-
-def pickled_array(path: Path) -> None:
-    np.save(path, np.array([MakesFolder(path.parents[2] / "executed")], object), allow_pickle=True)
-
-
-def of_maps(change: Callable[[Path], object]) -> Callable[[Path], None]:
-    """Return what reads a shard of features after a change of the file."""
-
-    def feed(folder: Path) -> None:
-        with write_maps(folder / "shard.h5", ["a", "b"], "layer4") as writer:
-            writer.write(View(32), 0, np.zeros((2, 64, 30, 30), np.float32))
-        change(folder / "shard.h5")
-        MapShard(folder / "shard.h5")
-
-    return feed
-
-
-def of_cam(change: Callable[[Path], object]) -> Callable[[Path], None]:
-    """Return what reads a shard of CAM after a change of the file."""
-
-    def feed(folder: Path) -> None:
-        write_cam(folder / "cam.h5", [("a", 1, np.ones((30, 30), np.float32))])
-        change(folder / "cam.h5")
-        read_cam(folder / "cam.h5")
-
-    return feed
-
-
-def cut(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-
-
-def replace_dataset(name: str, shape: tuple[int, ...]) -> Callable[[Path], None]:
-    def change(path: Path) -> None:
-        with h5py.File(path, "r+") as file:
-            del file[name]
-            file.create_dataset(name, data=np.zeros(shape, np.float16))
-
-    return change
-
-
-def manifest_of_100_levels(folder: Path) -> None:
-    write_mask_shard(folder / "shard", [("a", np.zeros((2, 2), np.uint8))])
-    (folder / "shard" / MANIFEST).write_text('{"masks": [' + "[" * 100 + "]" * 100 + "]}")
-    read_mask_shards([folder / "shard"])
-
-
-def mask_altered_by_hand(folder: Path) -> None:
-    write_mask_shard(folder / "shard", [("a", np.zeros((2, 2), np.uint8))])
-    write_mask(folder / "shard/a.png", np.ones((2, 2), np.uint8))
-    read_mask_shards([folder / "shard"])["a"].read()
-
-
-RESULTS = "Results of earlier stages, and weights"
-for what, feed, answer in (
-    ("checkpoint with NaN", checkpoint_with_nan, "checkpoint.pth: holds values that are not finite"),
-    ("checkpoint of a segmenter for a classifier's", checkpoint_of_another_kind,
-     "checkpoint.pth: not a classifier of these classes; delete it and train again"),
-    ("checkpoint of other classes", checkpoint_of_other_classes,
-     "checkpoint.pth: not a classifier of these classes; delete it and train again"),
-    ("checkpoint with the weights of another network", checkpoint_of_another_network,
-     "checkpoint.pth: weights of another network ("),
-    ("checkpoint that is cut off", checkpoint_that_is_cut_off,
-     "checkpoint.pth: not a checkpoint of tagseg ("),
-    ("malicious pickle as checkpoint (is not run)", of_pickle("checkpoint.pth", load_checkpoint),
-     "checkpoint.pth: not a checkpoint of tagseg (damaged, or more than data, which could run as a program)"),
-    ("malicious pickle as weights (is not run)", of_pickle("weights.pth", read_state),
-     "weights.pth: not a file of weights (damaged, or more than data, which could run as a program)"),
-    ("malicious pickle as .npy (is not run)", lambda folder: patterns_with(folder, pickled_array),
-     "eigenvector.npy: not an array ("),
-    (".npy that is cut off", lambda folder: patterns_with(folder, cut), "eigenvector.npy: not an array ("),
-    (".npy of another length", lambda folder: patterns_with(folder, lambda path: np.save(path, np.ones(5))),
-     "cat: eigenvector and mean differ in size; delete it and run again"),
-    ("HDF5 of features that is cut off", of_maps(cut), "shard.h5: not a shard of feature maps ("),
-    ("HDF5 of features of another shape", of_maps(replace_dataset("32", (3, 64, 30))),
-     "shard.h5: view 32 has shape (3, 64, 30) for 2 photographs; delete it and run again"),
-    ("HDF5 of CAM that is cut off", of_cam(cut), "cam.h5: not a shard of CAMs ("),
-    ("HDF5 of CAM of another shape", of_cam(replace_dataset("maps", (4, 30, 30))),
-     "cam.h5: not a shard of CAMs (1 ids, 1 classes, maps (4, 30, 30)); delete it"),
-    ("manifest of 100 levels", manifest_of_100_levels, "manifest.json: not a manifest; delete"),
-    ("mask altered by hand", mask_altered_by_hand, "a.png: altered since it was made; delete the folder"),
-):  # fmt: skip
-    add(RESULTS, what, answer, feed)
+for what, answer, feed in RESULTS:
+    add("Results of earlier stages, and weights", what, answer, feed)
 
 
 # Configuration -----------------------------------------------------------------------------------
@@ -707,7 +561,17 @@ for what, text, answer in (
     ("`.inf` for a number", "classifier: {training: {head_lr: .inf}}",
      "classifier.training.head_lr: inf is not of type 'number'"),
     ("text for a number", "shards: two", "shards: 'two' is not of type 'integer'"),
+    ("float for a whole number", "shards: 2.0", "shards: 2.0 is not of type 'integer'"),
+    ("scales from high to low", "classifier: {training: {scales: [1.25, 0.8]}}",
+     "classifier.training.scales: [1.25, 0.8] is not in ascending order"),
+    ("CRF of a millionth of a grey value", "crf: {test: {bilateral_srgb: 1.0e-6}}",
+     "crf.test.bilateral_srgb: 1e-06 is less than the minimum of 0.1"),
+    ("CRF of a huge weight", "crf: {proxy: {gaussian_compat: 1.0e+300}}",
+     "crf.proxy.gaussian_compat: 1e+300 is greater than the maximum of 1000"),
+    ("huge micro_batch", "segmenter: {training: {micro_batch: 1000000}}",
+     "segmenter.training.micro_batch: 1000000 is greater than the maximum of 65536"),
     ("name of a run with `/`", "run: a/../../b", "run: 'a/../../b' does not match"),
+    ("name of a run with a line break", 'run: "demo\\n"', r"run: 'demo\n' does not match"),
 ):  # fmt: skip
     add(CONFIG, what, answer, of_config(text))
 
