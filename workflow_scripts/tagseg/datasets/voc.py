@@ -3,8 +3,6 @@
 M. Everingham et al., "The PASCAL Visual Object Classes Challenge 2012 (VOC2012) Development Kit".
 """
 
-import re
-import xml.etree.ElementTree as ElementTree
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
@@ -22,10 +20,11 @@ from tagseg.datasets.common import (
     read_class_list,
     read_ids,
 )
-from tagseg.datasets.places import check_file, check_inside, check_utf8, leads_out, lies_there, read_text
+from tagseg.datasets.places import check_file, check_inside, check_utf8, leads_out, lies_there
 from tagseg.datasets.problems import DatasetProblems, Problem
 from tagseg.datasets.reading import UNKNOWN, Reading
 from tagseg.datasets.sbd import find_sbd, read_sbd_ids, read_sbd_mask, sbd_masks
+from tagseg.datasets.voc_annotations import read_tags
 from tagseg.errors import TagsegError
 from tagseg.images import PHOTOGRAPH_SUFFIXES, VOID, write_mask
 from tagseg.index import BACKGROUND, Index, Photograph, check_class_names
@@ -46,11 +45,9 @@ PUBLISHED_PHOTOGRAPHS = {"train": 1464, "val": 1449, "trainval": 2913, "test": 1
 PUBLISHED_MEAN_TAGS = "1.555"
 PUBLISHED_SINGLE_CLASS = 6249
 
-MAX_ANNOTATION_BYTES = 1_000_000
 
 _IMAGE_SETS = Path("ImageSets", "Segmentation")
 _FOLDERS = ("JPEGImages", "Annotations", "ImageSets", _IMAGE_SETS)
-_DECLARATION = re.compile(r"<!\s*(DOCTYPE|ENTITY)", re.IGNORECASE)
 _ARCHIVE = "VOCtrainval_11-May-2012.tar"
 
 
@@ -230,7 +227,8 @@ def _read_all_tags(
             path = _annotation(line.devkit, name)
             with collected(problems, path):
                 told = split != "test" or (test_tags and lies_there(path))
-                tags[name] = _read_tags(path, line, difficult) if told else frozenset()
+                missing = f"put the annotation there or {_take_out(line)}"
+                tags[name] = read_tags(path, line.devkit, missing, difficult) if told else frozenset()
     return tags
 
 
@@ -238,47 +236,11 @@ def _annotation(devkit: Path, name: str) -> Path:
     return devkit / "Annotations" / f"{name}.xml"
 
 
-def _read_tags(path: Path, line: _Line, difficult: bool) -> frozenset[str]:
-    """Return the names of a photograph's objects. Raises TagsegError where the annotation is no good."""
-    objects = _parse_annotation(path, line).findall("object")
-    return frozenset(_object_name(path, thing) for thing in objects if difficult or _is_easy(thing))
-
-
-def _parse_annotation(path: Path, line: _Line) -> ElementTree.Element:
-    """Return the root of an annotation. Raises TagsegError on malformed, huge or unsafe XML.
-
-    The parser gets text, so that the encoding that the file declares cannot hide a document type,
-    whose entities may expand to gigabytes.
-    """
-    check_inside(line.devkit, path)
-    if path.exists() and path.stat().st_size > MAX_ANNOTATION_BYTES:
-        raise TagsegError(f"{path}: more than {MAX_ANNOTATION_BYTES:,} bytes for one annotation; replace it")
-    text = read_text(path, f"put the annotation there or {_take_out(line)}")
-    if _DECLARATION.search(text):
-        raise TagsegError(f"{path}: declares a DOCTYPE or ENTITY; remove the declaration")
-    try:
-        return ElementTree.fromstring(text)
-    except (ElementTree.ParseError, ValueError) as error:
-        raise TagsegError(f"{path}: not valid XML ({error}); replace it") from None
-
-
 def _take_out(line: _Line) -> str:
     """Return the other remedy for a file that is missing: VOC's archive has all photographs of SBD."""
     if line.list.parent == line.devkit / _IMAGE_SETS:
         return f"take the id out of {line.list.name}, line {line.number}"
     return f"unpack {_ARCHIVE} again, which has all photographs of SBD's lists"
-
-
-def _is_easy(thing: ElementTree.Element) -> bool:
-    return thing.findtext("difficult", "0").strip() != "1"
-
-
-def _object_name(path: Path, thing: ElementTree.Element) -> str:
-    """Return an object's class. Parts of a person have names too, which are not looked at."""
-    name = thing.findtext("name", "").strip()
-    if not name:
-        raise TagsegError(f"{path}: an object without a name; add <name>class</name> to it")
-    return name
 
 
 def _class_names(
