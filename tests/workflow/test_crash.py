@@ -169,7 +169,7 @@ def test_forty_kills_across_all_stages_change_nothing(run, fresh_checkout):
 
 @pytest.mark.slow
 def test_forty_kills_of_the_embedded_default_change_nothing(demo, fresh_checkout):
-    wanted = Counter(dict.fromkeys(demo.first_plan, 3))
+    wanted = Counter(dict.fromkeys(demo.first_plan, 4))
     wanted += Counter({START: 2, "train_segmenter": 3, "score_masks": wanted.pop("score_predictions")})
     check_many_kills(demo, fresh_checkout("demo_killed", type(demo)), wanted, seed=3)
 
