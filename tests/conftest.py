@@ -1,4 +1,4 @@
-"""Tests that run side by side (`pytest -n 2`) compute with one thread each: more would wait for each other."""
+"""Tests that run side by side (`pytest -n 2`) compute with one thread each: more would only wait."""
 
 import os
 
