@@ -56,5 +56,5 @@ def test_two_threads_give_the_same_bytes_on_any_cores_and_nearly_those_of_one(ru
         made(fresh_checkout("threads"), SCORES_FILE, cores=cores, threads=2) for cores in (1, 2, 4)
     )
     assert not any(differences(first, other) for other in others)
-    for part in (f"proxy_masks/{LAYER}", f"predictions/{NETWORK}"):
+    for part in (f"proxy_masks/{LAYER}", f"predictions/{NETWORK}/val"):
         assert share_of_other_pixels(run.results, first, part) <= TOLERANCE
