@@ -13,6 +13,8 @@ from tagseg.index import Index, Photograph
 
 WORKS = "works"
 Change = Callable[[Path], object]
+Row = tuple[str, str, Callable[[Path], object]]
+"""What the input is, what is answered (a part of it, or WORKS), and who feeds it to its reader."""
 
 
 def of_photos(change: Change) -> Callable[[Path], None]:
@@ -134,7 +136,7 @@ MASKS, MASK = "SegmentationClass", "SegmentationClass/a.png"
 NO_MASK = "a.png: not a file that can be read; replace or remove it"
 OUTSIDE = "outside the folder; copy the file into it"
 NO_FILE = "cannot be read (no regular file); put a file of text there"
-PLACES: list[tuple[str, str, Callable[[Path], None]]] = [
+PLACES: list[Row] = [
     ("table of labels that is a named pipe", f"labels.csv: {NO_FILE}", of_photos(pipe("labels.csv"))),
     ("classes.txt that is a named pipe", f"classes.txt: {NO_FILE}", of_photos(pipe("classes.txt"))),
     ("VOC's annotation that is a named pipe", f"2008_000001.xml: {NO_FILE}",

@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 import torch
 
-from bad_input_places import WORKS, Change
+from bad_input_places import WORKS, Change, Row
 from helpers import MakesFolder
 from tagseg.backbones import read_state
 from tagseg.cam_shards import read_cam, write_cam
@@ -264,7 +264,7 @@ NOT_OURS = "checkpoint.pth: not a checkpoint of tagseg"
 ANOTHER = "checkpoint.pth: not a classifier of these classes; delete it and train again"
 TWICE = np.array([b"a", b"a"], h5py.string_dtype("utf-8", 1))
 SHAPE = (2, 64, 30, 30)
-RESULTS: list[tuple[str, str, Callable[[Path], None]]] = [
+RESULTS: list[Row] = [
     ("checkpoint with NaN", "checkpoint.pth: holds values that are not finite", checkpoint_with_nan),
     ("checkpoint of a segmenter for a classifier's", ANOTHER, checkpoint_of_another_kind),
     ("checkpoint of other classes", ANOTHER, checkpoint_of_other_classes),

@@ -1,161 +1,37 @@
 """The verification of a run's tree: a sound one passes, and each damage is told with what to do."""
 
-import json
 import os
 import re
 import shutil
-import sys
 
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
 import verify_results
-from helpers import photograph_rows, write_photograph, write_zero_mask
+from helpers import write_zero_mask
+from small_results import (
+    NETWORKS,
+    SHARDS,
+    edit,
+    exchange,
+    verify,
+    write_maps_of,
+    write_masks_of,
+    write_network,
+    write_results,
+)
 from tagseg.cam_shards import write_cam
-from tagseg.checkpoints import save_checkpoint
-from tagseg.errors import TagsegError
 from tagseg.files import digest
 from tagseg.images import write_mask
-from tagseg.index import Index, write_index
-from tagseg.map_shards import View, write_maps
-from tagseg.mask_shards import MANIFEST, write_mask_shard
-from tagseg.patterns import ClassPattern, patterns_digest, write_patterns
-from tagseg.seals import RUN, seal
-from tagseg.true_masks import read_true_masks, write_true_masks
 from tagseg.verification import READERS
 
 ABOUT_SETTINGS = verify_results.ABOUT_SETTINGS
-CLASSES = ("background", "cat", "dog")
-NETWORKS = ("blocks.6/net/round1", "blocks.6/net/round2", "truth/net/round1")
-SHARDS = 2
-
-
-def write_maps_of(path, ids, origin):
-    with write_maps(path, ids, "blocks.6", origin) as writer:
-        writer.write(View(8), 0, np.ones((len(ids), 3, 2, 2)))
-
-
-def write_masks_of(folder, ids, origin=""):
-    write_mask_shard(folder, [(name, np.zeros((8, 12), np.uint8)) for name in ids], origin)
-
-
-def write_network(path, value, **description):
-    model = nn.Linear(2, 2)
-    nn.init.constant_(model.weight, value)
-    nn.init.zeros_(model.bias)
-    save_checkpoint(path, model, {"kind": "any", **description})
-
-
-def write_classifier(results, value=0.0):
-    write_network(results / "classifier/checkpoint.pth", value)
-    for name in ("training", "average_precision"):
-        (results / f"classifier/{name}.json").write_text("{}")
-
-
-def write_patterns_of(results, layer, value=1.0):
-    pattern = ClassPattern(np.array([value]), np.zeros(1), np.ones(1), 9)
-    classifier = digest(results / "classifier/checkpoint.pth")
-    write_patterns(results / "patterns" / layer, dict.fromkeys(CLASSES[1:], pattern), "blocks.6", classifier)
-
-
-def write_segmenter(results, network, labels, value=0.0):
-    folder = results / "segmenter" / network
-    masks = [digest(path) for path in sorted((results / labels).glob(f"*/{MANIFEST}"))]
-    write_network(folder / "checkpoint.pth", value, masks=masks)
-    (folder / "training.json").write_text(json.dumps({"epochs": [value]}))
-
-
-def write_scores(path, results, split, masks):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    told = {
-        "index": digest(results / "index/index.csv"),
-        "true_masks": digest(results / f"true_masks/{split}/masks.csv"),
-        "masks": {str(one): digest(one) for one in (results / masks).glob(f"*/{MANIFEST}")},
-    }
-    path.write_text(json.dumps({"split": split, "provenance": told}))
-
-
-def sharded(rows):
-    return enumerate([row.id for row in rows[shard::SHARDS]] for shard in range(SHARDS))
 
 
 @pytest.fixture
 def results(tmp_path):
-    """The results of a run: two shards a set, one layer and a chosen one, two rounds and the upper bound."""
-    train = photograph_rows(tmp_path / "photos" / "train", 4, tags=("dog",))
-    val = photograph_rows(tmp_path / "photos" / "val", 6, tags=("cat",), split="val")[4:]
-    results = tmp_path / "results" / "mini"
-    write_index(results / "index", Index(CLASSES, (*train, *val)))
-    for split, rows in (("train", train), ("val", val)):
-        write_true_masks_of(results / "true_masks" / split, tmp_path, rows)
-    write_classifier(results)
-    write_of_train(results, train)
-    write_of_networks(results, train, val)
-    write_rest(results)
-    return results
-
-
-def write_true_masks_of(folder, tmp_path, rows):
-    folder.mkdir(parents=True)
-    write_true_masks(folder, {row.id: str(write_zero_mask(tmp_path / f"{row.id}-true.png")) for row in rows})
-
-
-def write_of_train(results, train):
-    """Write what there is of the train photographs: features, CAM, patterns, masks, their scores."""
-    classifier = digest(results / "classifier/checkpoint.pth")
-    for shard, ids in sharded(train):
-        write_maps_of(results / f"features/blocks.6/shard-{shard}.h5", ids, classifier)
-        write_cam(results / f"cam/shard-{shard}.h5", [(name, 2, np.ones((2, 2))) for name in ids], classifier)
-    origins = {"cam": classifier, "truth": ""}
-    for layer in ("blocks.6", "auto"):
-        write_patterns_of(results, layer)
-        origins[layer] = patterns_digest(results / "patterns" / layer)
-    for seed, origin in origins.items():
-        for stage in ("seed_masks", "proxy_masks")[seed == "truth" :]:
-            for shard, ids in sharded(train[: 3 if seed == "truth" else 4]):
-                write_masks_of(results / f"{stage}/{seed}/shard-{shard}", ids, origin)
-            write_scores(results / f"scores/{stage}/{seed}.json", results, "train", f"{stage}/{seed}")
-
-
-def write_of_networks(results, train, val):
-    """Write segmenters, their logits and predictions, and the scores of those."""
-    labels = ("proxy_masks/blocks.6", "predictions/blocks.6/net/round1/train", "proxy_masks/truth")
-    for value, (network, learnt) in enumerate(zip(NETWORKS, labels, strict=True)):
-        write_segmenter(results, network, learnt, value)
-        origin = digest(results / f"segmenter/{network}/checkpoint.pth")
-        for split, rows in (("train", train), ("val", val)):
-            for shard, ids in sharded(rows):
-                write_maps_of(results / f"logits/{network}/{split}/shard-{shard}.h5", ids, origin)
-                write_masks_of(results / f"predictions/{network}/{split}/shard-{shard}", ids, origin)
-        write_scores(results / f"scores/val/{network}.json", results, "val", f"predictions/{network}/val")
-
-
-def write_rest(results):
-    """Write subsets, tables, pictures, and what the verification has nothing to do with."""
-    for name, content in {
-        "subsets/cat.txt": "",
-        "subsets/dog.txt": "0\n1\n",
-        "tables/table_1.csv": "a,b\n1,2\n",
-        "report/report.html": "<p>",
-        "logs/any.log": "",
-        "index/.snakemake_timestamp": "",
-    }.items():
-        (results / name).parent.mkdir(exist_ok=True)
-        (results / name).write_text(content)
-    write_photograph(results / "report/training.png")
-
-
-def verify(monkeypatch, capsys, results, threads=1):
-    """Return the lines that are printed, and what the script fails with, or None."""
-    arguments = ["verify_results.py", "--results", results, "--threads", threads]
-    monkeypatch.setattr(sys, "argv", [str(one) for one in arguments])
-    try:
-        verify_results.main()
-    except TagsegError as error:
-        return capsys.readouterr().out.splitlines(), str(error)
-    return capsys.readouterr().out.splitlines(), None
+    return write_results(tmp_path)
 
 
 @pytest.mark.parametrize("threads", [1, 3])
@@ -171,12 +47,6 @@ def overwrite(path, start, content=b"\xff\xff\xff\xff"):
     with open(path, "r+b") as stream:
         stream.seek(start)
         stream.write(content)
-
-
-def edit(path, change):
-    content = json.loads(path.read_text())
-    change(content)
-    path.write_text(json.dumps(content))
 
 
 def halve(path):
@@ -433,150 +303,6 @@ def test_every_damage_is_told_with_its_remedy(results, monkeypatch, capsys, dama
         targets = [f"{results}/{one}" for one in again]
         commands = [f"    rm -rf {' '.join(targets)}", f"    snakemake --cores all {' '.join(targets)}"]
         assert lines[-3:-1] == commands if again else len(lines) == len(told) + 1
-
-
-# ------------------------------------------------------------------------------ what only a seal can tell
-
-
-@pytest.fixture
-def sealed_results(results, monkeypatch):
-    """The results of a run in which every output is sealed, as jobs do it."""
-    monkeypatch.setenv(RUN, str(results))
-    (results / "devkit" / "JPEGImages").mkdir(parents=True)
-    write_photograph(results / "devkit" / "JPEGImages" / "a.jpg")
-    write_made_true_mask(results)
-    files = [path for pattern in ("index/[a-z]*", "**/*.json", "**/*.pth") for path in results.glob(pattern)]
-    files += [path for stage in ("tables", "report") for path in (results / stage).iterdir()]
-    folders = [results / name for name in ("devkit", "subsets", "patterns/blocks.6", "patterns/auto")]
-    folders += [*results.glob("true_masks/*"), *results.glob("*_masks/*/shard-*")]
-    folders += results.glob("predictions/*/*/*/*/shard-*")
-    for output in {*files, *folders}:
-        if not any(folder in output.parents for folder in folders):
-            seal(output)
-    return results
-
-
-def write_made_true_mask(results):
-    """Let a true mask of val be one that was made for it, as those of COCO are; and the scores know of it."""
-    folder = results / "true_masks/val"
-    before = digest(folder / "masks.csv")
-    files = {name: str(path) for name, path in read_true_masks(folder).items()}
-    write_zero_mask(folder / "png/4.png")
-    write_true_masks(folder, files | {"4": "png/4.png"})
-    for path in (results / "scores/val").rglob("*.json"):
-        path.write_text(path.read_text().replace(before, digest(folder / "masks.csv")))
-
-
-def flip(path, place=-200):
-    """Flip a bit of a file, far enough from its end to be in what it holds."""
-    content = bytearray(path.read_bytes())
-    content[place] ^= 1
-    path.write_bytes(content)
-
-
-def exchange(left, right):
-    aside = left.with_name("aside")
-    left.rename(aside)
-    right.rename(left)
-    aside.rename(right)
-
-
-def add_to_weights(path):
-    """Change a weight of a checkpoint, which stays one that can be read and is finite."""
-    content = torch.load(path, weights_only=True)
-    content["model"]["bias"] += 1
-    torch.save(content, path)
-
-
-CHECKPOINT = f"segmenter/{NET}/checkpoint.pth"
-ALTERED = {
-    "a number in scores": (
-        lambda to: edit(to / f"scores/val/{NET}.json", lambda told: told.update(miou=99)),
-        [f"scores/val/{NET}.json"],
-    ),
-    "the log of a training": (
-        lambda to: (to / "classifier/training.json").write_text('{"epochs": []}'),
-        ["classifier/training.json"],
-    ),
-    "the logs of two rounds exchanged": (
-        lambda to: exchange(*(to / f"segmenter/{network}/training.json" for network in NETWORKS[:2])),
-        [f"segmenter/{network}/training.json" for network in NETWORKS[:2]],
-    ),
-    "the average precision": (
-        lambda to: (to / "classifier/average_precision.json").write_text("[]"),
-        ["classifier/average_precision.json"],
-    ),
-    "a table": (lambda to: (to / "tables/table_1.csv").write_text("a,b\n1,3\n"), ["tables/table_1.csv"]),
-    "the page of results": (lambda to: (to / "report/report.html").write_text(""), ["report/report.html"]),
-    "a picture": (lambda to: write_photograph(to / "report/training.png", seed=1), ["report/training.png"]),
-    "a list of a subset": (lambda to: (to / "subsets/dog.txt").write_text("0\n"), ["subsets"]),
-    "a list of a subset deleted": (lambda to: (to / "subsets/cat.txt").unlink(), ["subsets"]),
-    "two classes exchanged": (
-        lambda to: (to / "index/classes.csv").write_text(
-            (to / "index/classes.csv")
-            .read_text()
-            .replace("cat", "x")
-            .replace("dog", "cat")
-            .replace("x", "dog")
-        ),
-        ["index/index.csv"],
-    ),
-    "the digest of what was indexed": (
-        lambda to: (to / "index/source.txt").write_text("5eed\n"),
-        ["index/index.csv"],
-    ),
-    "a true mask that was made": (
-        lambda to: write_mask(to / "true_masks/val/png/4.png", np.ones((8, 12), np.uint8)),
-        ["true_masks/val"],
-    ),
-    "the classifier": (
-        lambda to: add_to_weights(to / "classifier/checkpoint.pth"),
-        ["classifier/checkpoint.pth"],
-    ),
-    "a segmenter": (lambda to: add_to_weights(to / CHECKPOINT), [CHECKPOINT]),
-    "the boundary of a pattern": (
-        lambda to: edit(
-            to / "patterns/auto/patterns.json", lambda told: told["classes"]["dog"].update(boundary=3)
-        ),
-        ["patterns/auto"],
-    ),
-    "a manifest": (
-        lambda to: edit(to / "proxy_masks/blocks.6/shard-1/manifest.json", lambda told: told.update(more=1)),
-        ["proxy_masks/blocks.6/shard-1"],
-    ),
-    "two shards of masks exchanged": (
-        lambda to: exchange(*(to / f"proxy_masks/cam/shard-{shard}" for shard in (0, 1))),
-        [f"proxy_masks/cam/shard-{shard}" for shard in (0, 1)],
-    ),
-    "a photograph of the demo": (lambda to: flip(to / "devkit/JPEGImages/a.jpg"), ["devkit"]),
-}
-"""What is altered so that it can be read as before -> exactly the outputs that are told to be made again."""
-
-
-@pytest.mark.parametrize("name", ALTERED)
-def test_what_was_altered_is_told_and_nothing_that_was_made_with_it(
-    sealed_results, monkeypatch, capsys, name
-):
-    change, again = ALTERED[name]
-    change(sealed_results)
-    lines, failure = verify(monkeypatch, capsys, sealed_results)
-    assert (
-        failure and lines[-3] == f"    rm -rf {' '.join(f'{sealed_results}/{one}' for one in sorted(again))}"
-    )
-
-
-@pytest.mark.parametrize("threads", [1, 2])
-def test_sealed_results_pass(sealed_results, monkeypatch, capsys, threads):
-    lines, failure = verify(monkeypatch, capsys, sealed_results, threads)
-    assert failure is None, lines
-    assert len(lines) == 2
-
-
-def test_without_the_seals_a_source_is_held_against_what_was_made_with_it(results, monkeypatch, capsys):
-    """What the seals are for: the damage is in the classifier, and all others would be condemned."""
-    add_to_weights(results / "classifier/checkpoint.pth")
-    lines, _ = verify(monkeypatch, capsys, results)
-    assert "classifier/checkpoint.pth" not in lines[-3] and "features/blocks.6/shard-0.h5" in lines[-3]
 
 
 def test_features_whose_shards_were_exchanged_are_told(results, monkeypatch, capsys):

@@ -1,0 +1,19 @@
+"""Networks of random weights, and images of noise, the same in every run."""
+
+import numpy as np
+import torch
+from torch import nn
+
+from tagseg.backbones import architecture
+
+
+def noise(size: int, count: int = 1) -> torch.Tensor:
+    """Return images float32 (count, 3, size, size) from 0 to 255."""
+    pixels = np.random.default_rng(0).integers(0, 256, (count, 3, size, size))
+    return torch.from_numpy(pixels.astype(np.float32))
+
+
+def seeded(name: str, output_stride: int) -> nn.Module:
+    """Return the network of a backbone's name with random weights, to evaluate."""
+    torch.manual_seed(0)
+    return architecture(name).build(output_stride).eval()
