@@ -117,3 +117,20 @@ def small_disk(folder: Path, mebibytes: int = 1) -> Iterator[Path]:
         yield place
     finally:
         subprocess.run(["umount", "--lazy", place], check=True)
+
+
+def write_sbd(folder: Path, train: str, val: str) -> Path:
+    """Write SBD's lists, and a folder of no masks."""
+    (folder / "cls").mkdir(parents=True)
+    (folder / "train.txt").write_bytes(train.encode())
+    (folder / "val.txt").write_bytes(val.encode())
+    return folder
+
+
+def write_small_sbd(folder: Path, devkit: Path) -> Path:
+    """Write an SBD of three photographs that VOC's lists have not, and of some of VOC's train and val."""
+    write_voc_photograph(devkit, "2008_000002", "person", mask=False)
+    write_voc_photograph(devkit, "2008_000003", ("cat", True), "dog", "dog", mask=False)
+    write_voc_photograph(devkit, "2009_000001", "sofa", mask=False)
+    train = "2008_000002 \r\n2007_000033\r\n2007_000032\r\n2009_000001\r\n"
+    return write_sbd(folder, train, "2008_000003\n2007_000042\n2009_000001\n")

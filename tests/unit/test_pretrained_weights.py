@@ -14,12 +14,7 @@ from PIL import Image
 
 from helpers import MakesFolder
 from seeded_networks import noise, seeded
-from tagseg.backbones import (
-    architecture,
-    build_backbone,
-    read_state,
-    timm,
-)
+from tagseg.backbones import architecture, build_backbone, read_state, timm
 from tagseg.errors import TagsegError
 
 MILITARY_UNIFORM = 652  # ImageNet's class of the photograph that comes with Matplotlib

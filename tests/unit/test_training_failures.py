@@ -14,13 +14,7 @@ from tagseg.errors import TagsegError
 from tagseg.failures import machine_failure
 from tagseg.images import UnreadableImage
 from tagseg.photographs import TrainingSet
-from tiny_training import (
-    Watched,
-    assert_identical,
-    stopped,
-    training_of,
-    weights_after,
-)
+from tiny_training import Watched, assert_identical, stopped, training_of, weights_after
 
 
 @pytest.fixture(scope="module")
