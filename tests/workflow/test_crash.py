@@ -54,6 +54,12 @@ class Attempt:
             time.sleep(0.02)
         return None
 
+    def work_on(self, rule: str, seconds: float) -> None:
+        """Wait for `seconds`, or until no job of the rule is at work: a machine may be faster than before."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until and (rule == START or rule in self.rules()):
+            time.sleep(0.1)
+
     def rules(self) -> list[str]:
         """Return the rules that are at work, by the names of their scripts."""
         return [name for name in map(script_of, self.descendants()) if name]
@@ -129,8 +135,9 @@ def run_with_kills(checkout, targets, wanted: Counter[str], seconds, seed: int) 
                 assert run.ended() == 0, run.text()
                 break
             wanted[rule] -= 1
-            time.sleep(moments.uniform(0, seconds(rule)))
-            kills.append(run.kill())
+            run.work_on(rule, moments.uniform(0, seconds(rule)))
+            if run.process.poll() is None:
+                kills.append(run.kill())
     go_on(checkout, "--", *targets)
     return kills
 
