@@ -121,12 +121,13 @@ def unlock(checkout) -> None:
     assert done.returncode == 0, done.stdout
 
 
-def run_with_kills(checkout, targets, wanted: Counter[str], seconds, seed: int) -> list[list[str]]:
-    """Run to the end, killed at a random moment of jobs of the rules `wanted`, each as often as it says.
+def run_with_kills(checkout, targets, often: Counter[str], seconds, seed: int) -> list[list[str]]:
+    """Run to the end, killed while a rule's jobs are at work, as often as `often` says of the rule.
 
-    `seconds` gives the duration of a rule's job. Returns for each kill the rules that were at work.
+    That is at random moments of the duration that `seconds` gives; but of several kills the first comes as
+    soon as a job is seen, so that the shortest are met. Returns for each kill the rules that were at work.
     """
-    moments, wanted, kills = random.Random(seed), Counter(wanted), []
+    moments, wanted, kills = random.Random(seed), Counter(often), []
     while +wanted:
         unlock(checkout)
         with attempt(checkout, "--", *targets) as run:
@@ -134,8 +135,9 @@ def run_with_kills(checkout, targets, wanted: Counter[str], seconds, seed: int) 
             if rule is None:
                 assert run.ended() == 0, run.text()
                 break
+            at_once = wanted[rule] == often[rule] > 1
             wanted[rule] -= 1
-            run.work_on(rule, moments.uniform(0, seconds(rule)))
+            run.work_on(rule, 0 if at_once else moments.uniform(0, seconds(rule)))
             if run.process.poll() is None:
                 kills.append(run.kill())
     go_on(checkout, "--", *targets)
@@ -187,7 +189,7 @@ def check_many_kills(undisturbed, made, wanted: Counter[str], seed: int) -> None
     met = Counter(rule for rules in kills for rule in rules)
     print(f"{len(kills)} kills; at work were {dict(met)}")
     assert len(kills) >= 40
-    assert len(met) >= 0.7 * len(wanted), met
+    assert len(met) >= 0.9 * len(wanted.keys() - {START}), met
     assert not differences(undisturbed.results, made.results), kills
 
 
