@@ -16,7 +16,6 @@ configfile: "config.yaml"
 
 
 include: "rules/common.smk"
-include: "rules/functions.smk"
 include: "rules/data.smk"
 include: "rules/fetch.smk"
 include: "rules/classifier.smk"
@@ -45,7 +44,7 @@ rule all:
     """The whole job of the run: the final network, its scores, and the report with all that it shall hold."""
     default_target: True
     input:
-        checkpoint(LAYER, config["segmenter"]["rounds"]),
+        plan.checkpoint(LAYER, plan.rounds),
         REPORT_FILES,
 
 
@@ -58,12 +57,12 @@ rule ablation:
 
 
 rule upper_bound:
-    """Compare the final network with the same one trained on true masks."""
+    """Compare the final network with the same one trained on ground truth."""
     input:
-        upper_bound_files,
+        plan.upper_bound_tables,
 
 
 rule segment:
-    """Apply the run's network to the photographs of the folder `new_photos`."""
+    """Apply the run's network to the images of the folder `new_photos`."""
     input:
-        segmented_folder,
+        plan.segmented_folder,

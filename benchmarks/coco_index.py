@@ -23,10 +23,10 @@ import numpy as np
 
 SCRIPTS = Path(__file__).resolve().parents[1] / "workflow_scripts"
 sys.path.insert(0, str(SCRIPTS))
-from tagseg.datasets.coco import index_coco  # noqa: E402
+from tagseg.datasets.coco.coco import index_coco  # noqa: E402
 
 COUNTS = {"train": (118_287, 1_021, 860_001, 10_000), "val": (5_000, 48, 36_781, 446)}
-"""Photographs, those of them without instance, annotations, those of them that are crowd regions."""
+"""Images, those of them without instance, annotations, those of them that are crowd regions."""
 
 CATEGORY_IDS = [number for number in range(1, 91) if number not in (12, 26, 29, 30, 45, 66, 68, 69, 71, 83)]
 WIDTH, HEIGHT = 640, 480
@@ -61,8 +61,8 @@ def write_data_set(root: Path) -> None:
     (root / "annotations").mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(0)
     first = 1
-    for split, (photographs, bare, annotations, crowds) in COUNTS.items():
-        ids = np.sort(rng.choice(290_000, photographs, replace=False) * 2 + first)
+    for split, (images, bare, annotations, crowds) in COUNTS.items():
+        ids = np.sort(rng.choice(290_000, images, replace=False) * 2 + first)
         first = 0  # odd ids are train's, even ones val's
         touch_images(root / f"{split}2017", ids)
         path = root / "annotations" / f"instances_{split}2017.json"
@@ -95,7 +95,7 @@ def image_entry(number: int) -> str:
 
 
 def annotation_entries(rng: np.random.Generator, ids: np.ndarray, count: int, crowds: int) -> Iterator[str]:
-    """Yield `count` annotations; every photograph of `ids` has one at least, the last ones are crowds."""
+    """Yield `count` annotations; every image of `ids` has one at least, the last ones are crowds."""
     owners = np.concatenate([ids, rng.choice(ids, count - len(ids))])
     categories = rng.choice(CATEGORY_IDS, count)
     for place, (owner, category) in enumerate(zip(owners.tolist(), categories.tolist(), strict=True)):
@@ -154,7 +154,7 @@ def read(reader: str, root: Path) -> dict:
 
 
 def tags_by_index(root: Path) -> dict[str, tuple[str, ...]]:
-    return {row.id: row.tags for row in index_coco(root, counts_known=True).photographs}
+    return {row.id: row.tags for row in index_coco(root, counts_known=True).images}
 
 
 def tags_by_loading(root: Path) -> dict[str, set[str]]:

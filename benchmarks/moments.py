@@ -1,4 +1,4 @@
-"""Time of the class moments (one pass, a Gram matrix a photograph) against NumPy's covariance per class.
+"""Time of the class moments (one pass, a Gram matrix a image) against NumPy's covariance per class.
 
     python benchmarks/moments.py
 
@@ -14,16 +14,16 @@ from pathlib import Path
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow_scripts"))
-from tagseg.patterns import class_moments  # noqa: E402
+from tagseg.patterns.moments import class_moments  # noqa: E402
 
-PHOTOGRAPHS, CLASSES, TAGS, CHANNELS, SIDE, RUNS = 60, 10, 2, 512, 21, 5
+IMAGES, CLASSES, TAGS, CHANNELS, SIDE, RUNS = 60, 10, 2, 512, 21, 5
 
 
 class MemoryShard:
     """The part of a MapShard that the moments read, in memory."""
 
     def __init__(self, maps: np.ndarray) -> None:
-        self.ids = tuple(f"photograph {number}" for number in range(len(maps)))
+        self.ids = tuple(f"image {number}" for number in range(len(maps)))
         self._maps = maps
 
     def maps(self, position: int) -> dict[str, np.ndarray]:
@@ -46,9 +46,9 @@ def timed(function, *arguments):
 
 def main() -> None:
     rng = np.random.default_rng(0)
-    maps = rng.normal(3, 1, (PHOTOGRAPHS, CHANNELS, SIDE, SIDE)).astype(np.float16)
+    maps = rng.normal(3, 1, (IMAGES, CHANNELS, SIDE, SIDE)).astype(np.float16)
     members: dict[str, list[int]] = {f"class {number}": [] for number in range(CLASSES)}
-    for row in range(PHOTOGRAPHS):
+    for row in range(IMAGES):
         for number in rng.choice(CLASSES, TAGS, replace=False):
             members[f"class {number}"].append(row)
     shard = MemoryShard(maps)

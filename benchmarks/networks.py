@@ -1,8 +1,8 @@
-"""Photographs a second and memory of the paper's networks, stage by stage, on the device that is there.
+"""Images a second and memory of the paper's networks, stage by stage, on the device that is there.
 
-    python benchmarks/networks.py --photographs FOLDER [--count 64] [--networks resnet101 vgg16]
+    python benchmarks/networks.py --images FOLDER [--count 64] [--networks resnet101 vgg16]
 
-FOLDER is one as `dataset.kind: photos` takes it. Training is timed twice in one run: from photographs on
+FOLDER is one as `dataset.kind: photos` takes it. Training is timed twice in one run: from images on
 disk, as the workflow does it, and as the same steps on batches that lie on the device already. The latter's
 share of the former's time is the share in which the device computes. Weights are random: they cost no time.
 """
@@ -19,25 +19,28 @@ import numpy as np
 import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow_scripts"))
-from tagseg.classifier import Classifier, ClassifierSettings, feature_extractor  # noqa: E402
-from tagseg.datasets.photos import index_photos  # noqa: E402
-from tagseg.deeplab import DeepLabLargeFov, SegmenterSettings  # noqa: E402
-from tagseg.devices import autocast, device, prepare, workers  # noqa: E402
-from tagseg.index import Photograph  # noqa: E402
-from tagseg.interrupts import Note  # noqa: E402
-from tagseg.losses import MaskLoss, TagLoss  # noqa: E402
-from tagseg.patterns import image_moments  # noqa: E402
-from tagseg.photographs import Augmentation, TrainingSet, batches, square, tag_vector  # noqa: E402
-from tagseg.training import Training, TrainingSettings  # noqa: E402
+from tagseg.datasets.folder.reader import index_photos  # noqa: E402
+from tagseg.models.classifier import Classifier, feature_extractor  # noqa: E402
+from tagseg.models.deeplab import DeepLabLargeFov  # noqa: E402
+from tagseg.models.inputs import batches, square  # noqa: E402
+from tagseg.models.settings import ClassifierSettings, SegmenterSettings  # noqa: E402
+from tagseg.patterns.moments import image_moments  # noqa: E402
+from tagseg.runtime.devices import autocast, device, prepare, workers  # noqa: E402
+from tagseg.runtime.signals import SignalFlag  # noqa: E402
+from tagseg.storage.index import ImageRecord  # noqa: E402
+from tagseg.training.augmentation import Augmentation, TrainingSet, tag_vector  # noqa: E402
+from tagseg.training.loop import Training  # noqa: E402
+from tagseg.training.losses import MaskLoss, TagLoss  # noqa: E402
+from tagseg.training.settings import TrainingSettings  # noqa: E402
 
 LAYERS = {"resnet101": "layer4.0", "vgg16": "features.30", "efficientnet_lite0": "blocks.5.0"}
 
 
 @dataclass(frozen=True)
 class Bench:
-    """What is measured on: photographs, their classes, how the networks take them, and where."""
+    """What is measured on: images, their classes, how the networks take them, and where."""
 
-    rows: Sequence[Photograph]
+    rows: Sequence[ImageRecord]
     classes: tuple[str, ...]
     size: int
     batch: int
@@ -57,12 +60,11 @@ class Bench:
             weight_decay=1e-4,
             poly_power=0.9,
             batch_norm="frozen",
-            frozen=(),
+            frozen=[],
             input_size=self.size,
-            scales=(1.0, 1.0),
+            scales=[1.0, 1.0],
             flip=True,
             precision=self.precision,
-            random_seed=0,
         )
 
     def seconds(self, work: Callable[[], object]) -> float:
@@ -92,9 +94,9 @@ class Bench:
 def main() -> None:
     arguments = parse_arguments()
     prepare(arguments.threads, deterministic=False)
-    index = index_photos(Path(arguments.photographs), random_seed=0, val_share=0.2)
+    index = index_photos(Path(arguments.images), random_seed=0, val_fraction=0.2)
     rows = index.of_split("train")[: arguments.count]
-    print("| network | stage | photographs/s | share that the device computes | peak memory, MB |")
+    print("| network | stage | images/s | share that the device computes | peak memory, MB |")
     print("|---|---|--:|--:|--:|")
     with device() as where:
         bench = Bench(
@@ -118,9 +120,9 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--photographs", required=True, metavar="FOLDER")
+    parser.add_argument("--images", required=True, metavar="FOLDER")
     parser.add_argument("--networks", nargs="+", default=["resnet101", "vgg16"], choices=LAYERS)
-    parser.add_argument("--count", type=int, default=64, help="photographs of an epoch")
+    parser.add_argument("--count", type=int, default=64, help="images of an epoch")
     parser.add_argument("--size", type=int, default=328)
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--precision", default="auto", choices=("auto", "float32", "bfloat16"))
@@ -129,8 +131,10 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def stages(bench: Bench, network: str) -> Iterator[tuple[str, float, float | None]]:
-    """Yield each stage's name, photographs a second, and the share of time in which the device computes."""
-    classifier = Classifier(ClassifierSettings(network, None, 16), len(bench.classes))
+    """Yield each stage's name, images a second, and the share of time in which the device computes."""
+    classifier = Classifier(
+        ClassifierSettings(backbone=network, weights=None, output_stride=16), len(bench.classes)
+    )
     yield "classifier, training", *trained(bench, classifier, tagged(bench), TagLoss())
     maps: list[np.ndarray] = []
     seconds = bench.seconds(lambda: maps.extend(features(bench, classifier, LAYERS[network])))
@@ -138,44 +142,49 @@ def stages(bench: Bench, network: str) -> Iterator[tuple[str, float, float | Non
     shift = maps[0].mean(axis=(1, 2))
     seconds = bench.seconds(lambda: [image_moments([one], shift) for one in maps])
     yield "moments", len(bench.rows) / seconds, None
-    segmenter = DeepLabLargeFov(SegmenterSettings(network, None, 8), len(bench.classes))
+    segmenter = DeepLabLargeFov(
+        SegmenterSettings(
+            backbone=network, weights=None, output_stride=8, head_channels=1024, head_dilation=12
+        ),
+        len(bench.classes),
+    )
     yield "segmenter, training", *trained(bench, segmenter, masked(bench), MaskLoss())
 
 
 def tagged(bench: Bench) -> TrainingSet:
-    """Return the photographs with their tags."""
+    """Return the images with their tags."""
     numbers = {tag: number for number, tag in enumerate(bench.classes)}
     vectors = {row.id: tag_vector([numbers[tag] for tag in row.tags], len(numbers)) for row in bench.rows}
-    return TrainingSet(bench.rows, Augmentation(bench.size), 0, labels_of=lambda row: vectors[row.id])
+    return TrainingSet(bench.rows, Augmentation(bench.size), 0, lambda row: vectors[row.id])
 
 
 def masked(bench: Bench) -> TrainingSet:
-    """Return the photographs with masks of one class: what a mask says costs no time."""
+    """Return the images with masks of one class: what a mask says costs no time."""
     masks = {row.id: np.ones((row.height, row.width), np.uint8) for row in bench.rows}
-    return TrainingSet(bench.rows, Augmentation(bench.size), 0, mask_of=lambda row: masks[row.id])
+    return TrainingSet(bench.rows, Augmentation(bench.size), 0, lambda row: masks[row.id])
 
 
 def trained(bench: Bench, model, data: TrainingSet, loss) -> tuple[float, float]:
-    """Return photographs a second of an epoch from disk, and the share of the same steps from memory."""
+    """Return images a second of an epoch from disk, and the share of the same steps from memory."""
     settings = bench.settings()
     training = Training(model, data, loss, settings, bench.where, workers(bench.where, bench.threads))
     resident = [[tensor.to(bench.where) for tensor in batch] for batch in training._loader]
 
     def from_memory() -> None:
         for images, targets in resident:
-            training._step(images, targets, counts=True)
+            training._step(images, targets, True)
 
-    training._step(*(tensor[:2] for tensor in resident[0]), counts=True)  # warm-up
+    training._step(*(tensor[:2] for tensor in resident[0]), True)  # warm-up
     if bench.where.type == "cuda":
         from_memory()
     alone = bench.seconds(from_memory)
-    whole = bench.seconds(lambda: training._train_epoch(Note()))
+    whole = bench.seconds(lambda: training._train_epoch(SignalFlag()))
     return len(data) / whole, alone / whole
 
 
 @torch.no_grad()
 def features(bench: Bench, classifier: Classifier, node: str) -> Iterator[np.ndarray]:
-    """Yield the features (d, h, w) of each photograph, as `extract_features` computes them."""
+    """Yield the features (d, h, w) of each image, as `extract_features` computes them."""
     extractor = feature_extractor(classifier, node).to(bench.where, memory_format=torch.channels_last)
     for _, images in batches(bench.rows, bench.batch, bench.threads):
         batch = torch.stack([square(image, bench.size) for image in images]).to(bench.where)

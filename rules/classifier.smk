@@ -1,11 +1,13 @@
 # The classifier, and what one forward pass of it gives: features and class activation maps.
 
+CLASSIFIER = settings.classifier.network.model_dump()
+
 
 rule train_classifier:
     """Train the multi-label classifier on the tags."""
     input:
         INDEX,
-        weights=weights_of(config["classifier"]["network"]),
+        weights=ancient(weights_file(CLASSIFIER)),
     output:
         checkpoint=f"{RUN}/classifier/checkpoint.pth",
         log=f"{RUN}/classifier/training.json",
@@ -19,16 +21,12 @@ rule train_classifier:
         "../envs/torch.yaml"
     threads: COMPUTING
     resources:
-        gpu=config["gpus"],
+        gpu=settings.gpus,
         mem_mb=8000,
         runtime=1440,
     params:
-        settings=settings(
-            network=config["classifier"]["network"],
-            training=seeded(config["classifier"]["training"]),
-            deterministic=config["deterministic"],
-        ),
-        weights=lambda wildcards: weights_digest(config["classifier"]["network"]),
+        settings=plan.training_settings(settings.classifier.network, settings.classifier.training),
+        weights=lambda wildcards: weights_digest(CLASSIFIER),
         index=subpath(input[0], parent=True),
         code=code("train_classifier"),
     message:
@@ -58,9 +56,9 @@ rule extract_features:
         mem_mb=8000,
         runtime=240,
     params:
-        settings=settings(**config["features"], deterministic=config["deterministic"]),
+        settings=plan.feature_settings(),
         index=subpath(input[0], parent=True),
-        shards=len(SHARDS),
+        shards=settings.shards,
         code=code("extract_features"),
     message:
         "features of {wildcards.layer}, shard {wildcards.shard}"
@@ -89,9 +87,9 @@ rule compute_cam:
         mem_mb=8000,
         runtime=240,
     params:
-        settings=settings(**config["features"], deterministic=config["deterministic"]),
+        settings=plan.feature_settings(),
         index=subpath(input[0], parent=True),
-        shards=len(SHARDS),
+        shards=settings.shards,
         code=code("compute_cam"),
     message:
         "class activation maps, shard {wildcards.shard}"

@@ -1,16 +1,16 @@
-# The data set: its index, its true masks, a report of what is wrong with it, and the subset of each class.
+# The data set: its index, its ground truth, a report of what is wrong with it, and the subset of each class.
 
 DEVKIT = f"{RUN}/devkit"
 
 
-rule make_demo:
+rule generate_demo:
     """Draw the embedded default data set in the form of a PASCAL VOC devkit."""
     output:
         directory(DEVKIT),
     log:
-        f"{RUN}/logs/make_demo.log",
+        f"{RUN}/logs/generate_demo.log",
     benchmark:
-        f"{RUN}/benchmarks/make_demo.tsv"
+        f"{RUN}/benchmarks/generate_demo.tsv"
     conda:
         "../envs/light.yaml"
     threads: 1
@@ -18,21 +18,21 @@ rule make_demo:
         mem_mb=1000,
         runtime=10,
     params:
-        settings=demo_settings(),
-        code=code("make_demo"),
+        settings=plan.demo_settings(),
+        code=code("generate_demo"),
     message:
         "drawing the demo data set"
     shell:
-        'python "$TAGSEG_SCRIPTS"/make_demo.py --settings {params.settings:q} --devkit {output:q} 2> {log:q}'
+        'python "$TAGSEG_SCRIPTS"/generate_demo.py --settings {params.settings:q} --devkit {output:q} 2> {log:q}'
 
 
 rule build_index:
-    """Read every photograph and index the data set: a row a photograph, with its size, split and tags."""
+    """Read every image and index the data set: a row a image, with its size, split and tags."""
     input:
-        dataset_files,
+        plan.adapter.inputs(),
     output:
         INDEX,
-        f"{RUN}/index/left_out.csv",
+        f"{RUN}/index/skipped.csv",
     log:
         f"{RUN}/logs/build_index.log",
     benchmark:
@@ -44,28 +44,28 @@ rule build_index:
         mem_mb=8000,
         runtime=240,
     params:
-        settings=settings(**photograph_settings()),
-        listing=lambda wildcards: dataset_listing(),
+        settings=as_json(**plan.index_settings()),
+        listing=lambda wildcards: plan.image_listing,
         folder=subpath(output[0], parent=True),
         code=code("build_index"),
     message:
-        "reading and indexing the photographs"
+        "reading and indexing the images"
     shell:
         'python "$TAGSEG_SCRIPTS"/build_index.py --settings {params.settings:q} --listing {params.listing}'
         " --index {params.folder:q} --threads {threads} 2> {log:q}"
 
 
-rule collect_true_masks:
-    """Collect the true masks of a split, for scores and the upper bound alone."""
+rule collect_ground_truth:
+    """Collect the ground truth of a split, for scores and the upper bound alone."""
     input:
         INDEX,
-        true_mask_files,
+        plan.adapter.ground_truth_inputs(),
     output:
-        directory(TRUE_MASKS),
+        directory(GROUND_TRUTH),
     log:
-        f"{RUN}/logs/collect_true_masks/{{split}}.log",
+        f"{RUN}/logs/collect_ground_truth/{{split}}.log",
     benchmark:
-        f"{RUN}/benchmarks/collect_true_masks/{{split}}.tsv"
+        f"{RUN}/benchmarks/collect_ground_truth/{{split}}.tsv"
     priority: 10  # what is wrong with masks shows before hours of training
     conda:
         "../envs/light.yaml"
@@ -74,25 +74,25 @@ rule collect_true_masks:
         mem_mb=8000,
         runtime=120,
     params:
-        settings=lambda wildcards: settings(
-            **true_mask_settings(),
-            collected=wildcards.split in config["dataset"]["true_masks"],
+        settings=lambda wildcards: as_json(
+            **plan.ground_truth_settings(),
+            collected=wildcards.split in settings.dataset.ground_truth,
         ),
-        listing=lambda wildcards: true_mask_listing(),
+        listing=lambda wildcards: plan.ground_truth_listing,
         index=subpath(input[0], parent=True),
-        code=code("collect_true_masks"),
+        code=code("collect_ground_truth"),
     message:
-        "collecting the true masks of {wildcards.split}"
+        "collecting the ground truth of {wildcards.split}"
     shell:
-        'python "$TAGSEG_SCRIPTS"/collect_true_masks.py --index {params.index:q} --settings {params.settings:q}'
-        " --split {wildcards.split} --true-masks {output:q} --threads {threads} 2> {log:q}"
+        'python "$TAGSEG_SCRIPTS"/collect_ground_truth.py --index {params.index:q} --settings {params.settings:q}'
+        " --split {wildcards.split} --ground-truth {output:q} --threads {threads} 2> {log:q}"
 
 
 rule check_data:
-    """Read every photograph and true mask, and report what there is and what is wrong."""
+    """Read every image and ground-truth mask, and report what there is and what is wrong."""
     input:
-        dataset_files,
-        true_mask_files,
+        plan.adapter.inputs(),
+        plan.adapter.ground_truth_inputs(),
     output:
         report=f"{RUN}/data_report/report.md",
         problems=f"{RUN}/data_report/problems.csv",
@@ -107,30 +107,30 @@ rule check_data:
         mem_mb=8000,
         runtime=240,
     params:
-        settings=settings(
-            photographs=photograph_settings(),
-            true_masks=true_mask_settings(),
-            splits=sorted(config["dataset"]["true_masks"]),
+        settings=as_json(
+            images=plan.index_settings(),
+            ground_truth=plan.ground_truth_settings(),
+            splits=sorted(settings.dataset.ground_truth),
         ),
-        listings=lambda wildcards: [dataset_listing(), true_mask_listing()],
+        listings=lambda wildcards: [plan.image_listing, plan.ground_truth_listing],
         code=code("check_data"),
     message:
-        "checking every photograph and true mask"
+        "checking every image and ground-truth mask"
     shell:
         'python "$TAGSEG_SCRIPTS"/check_data.py --settings {params.settings:q} --report {output.report:q}'
         " --problems {output.problems:q} --threads {threads} 2> {log:q}"
 
 
-rule draw_subsets:
-    """Draw the photographs from which each class's pattern is found."""
+rule sample_subsets:
+    """Draw the images from which each class's pattern is found."""
     input:
         INDEX,
     output:
         directory(f"{RUN}/subsets"),
     log:
-        f"{RUN}/logs/draw_subsets.log",
+        f"{RUN}/logs/sample_subsets.log",
     benchmark:
-        f"{RUN}/benchmarks/draw_subsets.tsv"
+        f"{RUN}/benchmarks/sample_subsets.tsv"
     conda:
         "../envs/light.yaml"
     threads: 1
@@ -138,11 +138,11 @@ rule draw_subsets:
         mem_mb=1000,
         runtime=10,
     params:
-        settings=subset_settings(),
+        settings=plan.subset_settings(),
         index=subpath(input[0], parent=True),
-        code=code("draw_subsets"),
+        code=code("sample_subsets"),
     message:
         "drawing the class subsets"
     shell:
-        'python "$TAGSEG_SCRIPTS"/draw_subsets.py --index {params.index:q} --settings {params.settings:q}'
+        'python "$TAGSEG_SCRIPTS"/sample_subsets.py --index {params.index:q} --settings {params.settings:q}'
         " --subsets {output:q} 2> {log:q}"

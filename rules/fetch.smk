@@ -1,36 +1,12 @@
-# Data sets that are fetched because no copy of one's own is named. Archives lie in {fetch.folder}/archives,
-# where they can be put by hand too: one that is there is not fetched, and its checksum is looked at.
+# Data sets that are fetched where the user names no copy. Archives are in {fetch.folder}/archives; one that is put
+# there by hand is not fetched, and its checksum is verified.
 #
-# These rules carry no digest of their code, unlike all others: an edited script is no reason to fetch or
-# unpack 20 GB again, and the checksum says what the archives hold.
+# These rules carry no digest of their code, unlike all others: an edited script is no reason to fetch or unpack
+# 20 GB again, and the checksum says what the archives hold.
 
-import re
-
-# File name of each archive in the configuration, whatever its address ends with.
-ARCHIVES = {
-    "VOCtrainval_11-May-2012.tar": "voc2012",
-    "benchmark.tgz": "sbd",
-    "train2017.zip": "coco_train",
-    "val2017.zip": "coco_val",
-    "annotations_trainval2017.zip": "coco_annotations",
-}
-
-# What is unpacked, and from which archive: its folder of the same name.
-UNPACKED = {
-    "VOCdevkit": "VOCtrainval_11-May-2012.tar",
-    "benchmark_RELEASE": "benchmark.tgz",
-    "coco2017/train2017": "train2017.zip",
-    "coco2017/val2017": "val2017.zip",
-    "coco2017/annotations": "annotations_trainval2017.zip",
-}
-
-# The published checksum of each archive.
-MD5 = {archive: config["fetch"]["archives"][name]["md5"] for archive, name in ARCHIVES.items()}
-
-# Jobs are told the addresses by variables: as a param, another mirror would have everything fetched again.
-os.environ.update(
-    {f"TAGSEG_URL_{name}": archive["url"] for name, archive in config["fetch"]["archives"].items()}
-)
+FETCHED = settings.fetch.folder
+ARCHIVES = {archive.file: archive for archive in plan.archives()}
+UNPACKED = {archive.unpacked: archive for archive in plan.archives()}
 
 
 # Nodes of a cluster often reach no server.
@@ -38,9 +14,9 @@ localrules:
     fetch_archive,
 
 
-# No `retries`: the script itself goes on after what may pass, and what does not, fails just so again.
+# No `retries`: the script itself retries what can pass.
 rule fetch_archive:
-    """Fetch an archive, going on where an earlier attempt ended."""
+    """Fetch an archive; continues an earlier attempt."""
     output:
         f"{FETCHED}/archives/{{archive}}",
     log:
@@ -55,21 +31,23 @@ rule fetch_archive:
     resources:
         mem_mb=500,
         runtime=2880,
+        # Not a param: another mirror is no reason to fetch again.
+        url=lambda wildcards: ARCHIVES[wildcards.archive].url,
     params:
-        name=lambda wildcards: ARCHIVES[wildcards.archive],
-        md5=lambda wildcards: MD5[wildcards.archive],
+        name=lambda wildcards: ARCHIVES[wildcards.archive].name,
+        md5=lambda wildcards: ARCHIVES[wildcards.archive].md5,
     message:
         "fetching {wildcards.archive}"
     shell:
-        'python "$TAGSEG_SCRIPTS"/fetch_archive.py --name {params.name}'
-        ' --url "$TAGSEG_URL_{params.name}" --md5 {params.md5:q} --archive {output:q} 2> {log:q}'
+        'python "$TAGSEG_SCRIPTS"/fetch_archive.py --name {params.name} --url {resources.url:q}'
+        " --md5 {params.md5:q} --archive {output:q} 2> {log:q}"
 
 
 rule unpack_archive:
     """Unpack an archive that was fetched or put there by hand."""
     input:
-        # A folder that is there stays, however old. (One that a user has put there is no job's output: BY_HAND.)
-        archive=lambda wildcards: ancient(f"{FETCHED}/archives/{UNPACKED[wildcards.unpacked]}"),
+        # A folder that exists stays, however old.
+        archive=lambda wildcards: ancient(f"{FETCHED}/archives/{UNPACKED[wildcards.unpacked].file}"),
     output:
         directory(f"{FETCHED}/{{unpacked}}"),
     log:
@@ -85,8 +63,8 @@ rule unpack_archive:
         mem_mb=1000,
         runtime=240,
     params:
-        members=lambda wildcards: Path(wildcards.unpacked).name,
-        md5=lambda wildcards: MD5[UNPACKED[wildcards.unpacked]],
+        members=lambda wildcards: os.path.basename(wildcards.unpacked),
+        md5=lambda wildcards: UNPACKED[wildcards.unpacked].md5,
     message:
         "unpacking {input.archive}"
     shell:

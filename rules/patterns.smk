@@ -5,9 +5,9 @@ rule find_patterns:
     """Find the class patterns of a layer, and orient them by the CAM."""
     input:
         INDEX,
-        subsets=rules.draw_subsets.output,
-        features=shards(rules.extract_features.output[0]),
-        cam=shards(rules.compute_cam.output[0]),
+        subsets=rules.sample_subsets.output,
+        features=plan.shards(rules.extract_features.output[0]),
+        cam=plan.shards(rules.compute_cam.output[0]),
     output:
         directory(f"{RUN}/patterns/{{layer}}"),
     log:
@@ -23,7 +23,7 @@ rule find_patterns:
         mem_mb=8000,
         runtime=240,
     params:
-        settings=settings(**config["patterns"]),
+        settings=as_json(**settings.patterns.model_dump()),
         index=subpath(input[0], parent=True),
         code=code("find_patterns"),
     message:
@@ -35,17 +35,20 @@ rule find_patterns:
 
 
 rule choose_layer:
-    """Choose one of the candidate layers by tags and photographs alone, and take over its patterns."""
+    """Choose one of the candidate layers by tags and images alone, and take over its patterns."""
     input:
         INDEX,
-        patterns=expand(f"{RUN}/patterns/{{layer}}", layer=ABLATION_LAYERS),
+        patterns=expand(f"{RUN}/patterns/{{layer}}", layer=settings.ablation.layers),
         masks=[
-            path for layer in ABLATION_LAYERS for path in shards(f"{RUN}/seed_masks/{layer}/shard-{{shard}}")
+            path
+            for layer in settings.ablation.layers
+            for path in plan.shards(f"{RUN}/seed_masks/{layer}/shard-{{shard}}")
         ],
     output:
         patterns=directory(f"{RUN}/patterns/{AUTO}"),
         markdown=report(f"{RUN}/tables/layers.md", category="Results", caption="../docs/report/layers.rst"),
         csv=f"{RUN}/tables/layers.csv",
+        json=f"{RUN}/tables/layers.json",
         plot=report(f"{RUN}/tables/layers.png", category="Results", caption="../docs/report/layers.rst"),
     log:
         f"{RUN}/logs/choose_layer.log",
@@ -65,4 +68,4 @@ rule choose_layer:
     shell:
         'python "$TAGSEG_SCRIPTS"/choose_layer.py --index {params.index:q} --patterns {input.patterns:q}'
         " --masks {input.masks:q} --chosen {output.patterns:q} --markdown {output.markdown:q}"
-        " --csv {output.csv:q} --plot {output.plot:q} 2> {log:q}"
+        " --csv {output.csv:q} --json {output.json:q} --plot {output.plot:q} 2> {log:q}"

@@ -5,7 +5,7 @@ rule estimate_masks:
     """Estimate a shard's masks from a layer's class patterns: Algorithm 1."""
     input:
         INDEX,
-        features=features_for,
+        features=plan.features_for,
         patterns=rules.find_patterns.output[0],
     output:
         directory(f"{RUN}/seed_masks/{{layer}}/shard-{{shard}}"),
@@ -23,7 +23,7 @@ rule estimate_masks:
         runtime=240,
     params:
         index=subpath(input[0], parent=True),
-        shards=len(SHARDS),
+        shards=settings.shards,
         code=code("estimate_masks"),
     message:
         "masks of {wildcards.layer}, shard {wildcards.shard}"
@@ -51,9 +51,9 @@ rule threshold_cam:
         mem_mb=2000,
         runtime=60,
     params:
-        settings=settings(**config["cam"]),
+        settings=as_json(**settings.cam.model_dump()),
         index=subpath(input[0], parent=True),
-        shards=len(SHARDS),
+        shards=settings.shards,
         code=code("threshold_cam"),
     message:
         "masks of CAM, shard {wildcards.shard}"
@@ -64,7 +64,7 @@ rule threshold_cam:
 
 
 rule refine_masks:
-    """Refine a shard's masks of single-class photographs with a dense CRF."""
+    """Refine a shard's masks of single-class images with a dense CRF."""
     input:
         INDEX,
         masks=f"{RUN}/seed_masks/{{seed}}/shard-{{shard}}",
@@ -81,9 +81,9 @@ rule refine_masks:
         mem_mb=4000,
         runtime=480,
     params:
-        settings=settings(crf=crf_settings("proxy"), longest_side=config["longest_side"]),
+        settings=as_json(**plan.crf_settings("proxy")),
         index=subpath(input[0], parent=True),
-        shards=len(SHARDS),
+        shards=settings.shards,
         code=code("refine_masks"),
     message:
         "dense CRF on the masks of {wildcards.seed}, shard {wildcards.shard}"
@@ -93,17 +93,17 @@ rule refine_masks:
         " --refined {output:q} --threads {threads} 2> {log:q}"
 
 
-rule copy_true_masks:
-    """Make a shard of true masks: what the upper bound is trained on."""
+rule copy_ground_truth:
+    """Make a shard of ground truth: what the upper bound is trained on."""
     input:
         INDEX,
-        truth=true_masks_to_learn,
+        truth=plan.ground_truth_to_learn,
     output:
         directory(f"{RUN}/proxy_masks/{TRUE_SEED}/shard-{{shard}}"),
     log:
-        f"{RUN}/logs/copy_true_masks/shard-{{shard}}.log",
+        f"{RUN}/logs/copy_ground_truth/shard-{{shard}}.log",
     benchmark:
-        f"{RUN}/benchmarks/copy_true_masks/shard-{{shard}}.tsv"
+        f"{RUN}/benchmarks/copy_ground_truth/shard-{{shard}}.tsv"
     conda:
         "../envs/light.yaml"
     threads: 1
@@ -112,14 +112,14 @@ rule copy_true_masks:
         runtime=60,
     params:
         index=subpath(input[0], parent=True),
-        shards=len(SHARDS),
-        code=code("copy_true_masks"),
+        shards=settings.shards,
+        code=code("copy_ground_truth"),
     message:
-        "true masks, shard {wildcards.shard}"
+        "ground truth, shard {wildcards.shard}"
     shell:
-        'python "$TAGSEG_SCRIPTS"/copy_true_masks.py --index {params.index:q} --true-masks {input.truth:q}'
+        'python "$TAGSEG_SCRIPTS"/copy_ground_truth.py --index {params.index:q} --ground-truth {input.truth:q}'
         " --shard {wildcards.shard} --shards {params.shards} --masks {output:q} 2> {log:q}"
 
 
 ruleorder: threshold_cam > estimate_masks
-ruleorder: copy_true_masks > refine_masks
+ruleorder: copy_ground_truth > refine_masks

@@ -1,13 +1,12 @@
-# Scores against the true masks, and the tables that set them side by side. No job learns or chooses by true masks, the
-# upper bound apart.
+# Scores against ground truth, and the tables that compare them. Only the upper bound learns from ground truth.
 
 
 rule score_masks:
     """Score a seed's masks of train, before (seed_masks) or after (proxy_masks) the CRF."""
     input:
         INDEX,
-        truth=TRUE_MASKS.replace("{split}", "train"),
-        masks=lambda wildcards: shards(f"{RUN}/{wildcards.stage}/{wildcards.seed}/shard-{{shard}}"),
+        truth=GROUND_TRUTH.replace("{split}", "train"),
+        masks=lambda wildcards: plan.shards(f"{RUN}/{wildcards.stage}/{wildcards.seed}/shard-{{shard}}"),
     output:
         f"{RUN}/scores/{{stage}}/{{seed}}.json",
     log:
@@ -24,53 +23,48 @@ rule score_masks:
         runtime=60,
     params:
         index=subpath(input[0], parent=True),
+        split="train",
         code=code("score_masks"),
     message:
         "scoring the {wildcards.stage} of {wildcards.seed}"
     shell:
-        'python "$TAGSEG_SCRIPTS"/score_masks.py --index {params.index:q} --split train'
-        " --true-masks {input.truth:q} --masks {input.masks:q} --scores {output:q} 2> {log:q}"
+        'python "$TAGSEG_SCRIPTS"/score_masks.py --index {params.index:q} --split {params.split}'
+        " --ground-truth {input.truth:q} --masks {input.masks:q} --scores {output:q} 2> {log:q}"
 
 
-rule score_predictions:
-    """Score a network's predictions of a split."""
+use rule score_masks as score_predictions with:
     input:
         INDEX,
-        truth=TRUE_MASKS,
-        masks=predicted_shards,
+        truth=GROUND_TRUTH,
+        masks=lambda wildcards: plan.predicted(
+            wildcards.seed, wildcards.round, wildcards.split, wildcards.backbone
+        ),
     output:
         f"{RUN}/scores/{{split}}/{{seed}}/{{backbone}}/round{{round}}.json",
     log:
         f"{RUN}/logs/score_predictions/{{split}}/{{seed}}/{{backbone}}/round{{round}}.log",
     benchmark:
         f"{RUN}/benchmarks/score_predictions/{{split}}/{{seed}}/{{backbone}}/round{{round}}.tsv"
-    conda:
-        "../envs/light.yaml"
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=60,
     params:
         index=subpath(input[0], parent=True),
+        split="{split}",
         code=code("score_masks"),
     message:
         "scoring {wildcards.split} with {wildcards.seed}, round {wildcards.round}"
-    shell:
-        'python "$TAGSEG_SCRIPTS"/score_masks.py --index {params.index:q} --split {wildcards.split}'
-        " --true-masks {input.truth:q} --masks {input.masks:q} --scores {output:q} 2> {log:q}"
 
 
-COMPARED_SEEDS = [*ABLATION_LAYERS, CAM_SEED]
+COMPARED_SEEDS = [*settings.ablation.layers, CAM_SEED]
 
 
 rule compare_seeds:
-    """Set the proxy masks of the configured layers and of CAM side by side."""
+    """Compare the proxy masks of the configured layers and of CAM."""
     input:
         seed_scores=expand(f"{RUN}/scores/seed_masks/{{seed}}.json", seed=COMPARED_SEEDS),
         proxy_scores=expand(f"{RUN}/scores/proxy_masks/{{seed}}.json", seed=COMPARED_SEEDS),
     output:
         markdown=f"{RUN}/tables/ablation.md",
         csv=f"{RUN}/tables/ablation.csv",
+        json=f"{RUN}/tables/ablation.json",
         plot=f"{RUN}/tables/ablation.png",
     log:
         f"{RUN}/logs/compare_seeds.log",
@@ -90,17 +84,18 @@ rule compare_seeds:
     shell:
         'python "$TAGSEG_SCRIPTS"/compare_seeds.py --seeds {params.seeds} --seed-scores {input.seed_scores:q}'
         " --proxy-scores {input.proxy_scores:q} --markdown {output.markdown:q} --csv {output.csv:q}"
-        " --plot {output.plot:q} 2> {log:q}"
+        " --json {output.json:q} --plot {output.plot:q} 2> {log:q}"
 
 
 rule compare_upper_bound:
-    """Set the final network beside the same one trained on true masks."""
+    """Compare the final network with the same one trained on ground truth."""
     input:
-        ours=val_scores(LAYER, ROUNDS),
-        truth=upper_bound_scores,
+        ours=plan.scores(LAYER, plan.rounds),
+        truth=plan.upper_bound_scores,
     output:
         markdown=f"{RUN}/tables/upper_bound.md",
         csv=f"{RUN}/tables/upper_bound.csv",
+        json=f"{RUN}/tables/upper_bound.json",
     log:
         f"{RUN}/logs/compare_upper_bound.log",
     benchmark:
@@ -117,4 +112,4 @@ rule compare_upper_bound:
         "comparing with full supervision"
     shell:
         'python "$TAGSEG_SCRIPTS"/compare_upper_bound.py --ours {input.ours:q} --truth {input.truth:q}'
-        " --markdown {output.markdown:q} --csv {output.csv:q} 2> {log:q}"
+        " --markdown {output.markdown:q} --csv {output.csv:q} --json {output.json:q} 2> {log:q}"

@@ -1,19 +1,19 @@
-# New photographs, segmented with the run's final network.
+# New images, segmented with the run's final network.
 
 SEGMENTED = f"{RUN}/segmented/{{name}}"
 
 
-rule segment_photographs:
-    """Segment every photograph below `new_photos`: masks, overlays, a table of areas."""
+rule segment_images:
+    """Segment every image below `new_photos`: masks, overlays, a table of areas."""
     input:
         INDEX,
-        checkpoint=checkpoint(LAYER, ROUNDS),
+        checkpoint=plan.checkpoint(LAYER, plan.rounds),
     output:
         directory(SEGMENTED),
     log:
-        f"{RUN}/logs/segment_photographs/{{name}}.log",
+        f"{RUN}/logs/segment_images/{{name}}.log",
     benchmark:
-        f"{RUN}/benchmarks/segment_photographs/{{name}}.tsv"
+        f"{RUN}/benchmarks/segment_images/{{name}}.tsv"
     conda:
         "../envs/torch.yaml"
     threads: COMPUTING
@@ -22,19 +22,14 @@ rule segment_photographs:
         mem_mb=8000,
         runtime=480,
     params:
-        settings=settings(
-            inference=config["segmenter"]["inference"],
-            longest_side=config["longest_side"],
-            crf=crf_settings("test"),
-            deterministic=config["deterministic"],
-        ),
+        settings=as_json(**plan.logits_settings() | plan.crf_settings("test")),
         index=subpath(input[0], parent=True),
-        photographs=config["new_photos"] or "",
-        listing=listing(config["new_photos"], suffixes=PHOTOGRAPH_SUFFIXES) if config["new_photos"] else "",
-        code=code("segment_photographs"),
+        images=settings.new_photos or "",
+        listing=plan.new_images_listing(),
+        code=code("segment_images"),
     message:
-        "segmenting the photographs below {params.photographs}"
+        "segmenting the images below {params.images}"
     shell:
-        'python "$TAGSEG_SCRIPTS"/segment_photographs.py --index {params.index:q} --settings {params.settings:q}'
-        " --photographs {params.photographs:q} --checkpoint {input.checkpoint:q}"
+        'python "$TAGSEG_SCRIPTS"/segment_images.py --index {params.index:q} --settings {params.settings:q}'
+        " --images {params.images:q} --checkpoint {input.checkpoint:q}"
         " --segmented {output:q} --threads {threads} 2> {log:q}"

@@ -1,16 +1,14 @@
 # The segmenter: trained on proxy masks, then retrained on its own predictions of train.
 
-NETWORK = "{seed}/{backbone}/round{round}"
-LOGITS = f"{RUN}/logits/{NETWORK}/{{split}}/shard-{{shard}}.h5"
-PREDICTED = f"{RUN}/predictions/{NETWORK}/{{split}}/shard-{{shard}}"
+NETWORK, LOGITS, PREDICTED = plan.network, plan.logits, plan.predictions
 
 
 rule train_segmenter:
     """Train DeepLab-LargeFOV on one round's labels."""
     input:
         INDEX,
-        masks=labels_of_round,
-        weights=segmenter_weights,
+        masks=plan.labels_of_round,
+        weights=lambda wildcards: ancient(plan.segmenter_weights(wildcards)),
     output:
         checkpoint=f"{RUN}/segmenter/{NETWORK}/checkpoint.pth",
         log=f"{RUN}/segmenter/{NETWORK}/training.json",
@@ -23,12 +21,12 @@ rule train_segmenter:
         "../envs/torch.yaml"
     threads: COMPUTING
     resources:
-        gpu=config["gpus"],
+        gpu=settings.gpus,
         mem_mb=12000,
         runtime=2880,
     params:
-        settings=segmenter_settings,
-        weights=segmenter_weights_digest,
+        settings=lambda wildcards: plan.training_settings(**plan.segmenter(wildcards.backbone)),
+        weights=lambda wildcards: weights_digest(plan.segmenter(wildcards.backbone)["network"]),
         index=subpath(input[0], parent=True),
         code=code("train_segmenter"),
     message:
@@ -45,7 +43,7 @@ rule compute_logits:
         INDEX,
         checkpoint=rules.train_segmenter.output.checkpoint,
     output:
-        LOGITS if config["segmenter"]["keep_logits"] else temp(LOGITS),
+        LOGITS if settings.segmenter.keep_logits else temp(LOGITS),
     log:
         f"{RUN}/logs/compute_logits/{NETWORK}/{{split}}/shard-{{shard}}.log",
     benchmark:
@@ -58,13 +56,9 @@ rule compute_logits:
         mem_mb=8000,
         runtime=480,
     params:
-        settings=settings(
-            inference=config["segmenter"]["inference"],
-            longest_side=config["longest_side"],
-            deterministic=config["deterministic"],
-        ),
+        settings=as_json(**plan.logits_settings()),
         index=subpath(input[0], parent=True),
-        shards=len(SHARDS),
+        shards=settings.shards,
         code=code("compute_logits"),
     message:
         "logits of {wildcards.split}, {wildcards.seed}, round {wildcards.round}, shard {wildcards.shard}"
@@ -93,9 +87,9 @@ rule decide_masks:
         mem_mb=12000,
         runtime=480,
     params:
-        settings=decision_settings,
+        settings=plan.decision_settings,
         index=subpath(input[0], parent=True),
-        shards=len(SHARDS),
+        shards=settings.shards,
         code=code("decide_masks"),
     message:
         "masks of {wildcards.split}, {wildcards.seed}, round {wildcards.round}, shard {wildcards.shard}"

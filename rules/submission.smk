@@ -4,14 +4,14 @@
 rule submission:
     """Pack the predictions of `submission.split` for the VOC test server."""
     input:
-        submission_archive,
+        plan.submission_archive,
 
 
 rule pack_submission:
     """Pack a split's predictions as VOC's test server takes them."""
     input:
         INDEX,
-        masks=submitted_shards,
+        masks=plan.final_predictions,
     output:
         f"{RUN}/submission/{{competition}}_{{split}}.tgz",
     log:

@@ -1,8 +1,8 @@
-# What `snakemake verify` does: it reads the results of a run and makes none.
+# `snakemake verify` reads the results of a run and writes none.
 
 
 rule verify:
-    """Verify every output of the run, whole and made with what lies beside it; run anew each time."""
+    """Verify manifests of masks, HDF5 checksums, checkpoints, index and ground truth; runs every time."""
     log:
         f"{RUN}/logs/verify.log",
     localrule: True

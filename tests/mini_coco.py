@@ -1,4 +1,4 @@
-"""Data sets in COCO 2017's layout, a few small photographs each, written into a temporary folder."""
+"""Data sets in COCO 2017's layout, a few small images each, written into a temporary folder."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from helpers import write_photograph
+from helpers import write_image
 
 CATEGORIES = {7: "dog", 2: "traffic light", 44: "bottle"}
 """Id and name of the mini set's classes, out of order and with gaps, as the ids of COCO have."""
@@ -20,7 +20,7 @@ def write_mini_coco(root: Path, train: int = 8, val: int = 4, width: int = 48, h
     """Write a data set that a network can learn: coloured shapes on grey, every class in both splits.
 
     The instances are polygons, pairs of polygons, both forms of run-length codes and crowd regions, in
-    turn; they overlap. The last photograph of each split has no instance. Returns `root`.
+    turn; they overlap. The last image of each split has no instance. Returns `root`.
     """
     for seed, (split, count) in enumerate({"train": train, "val": val}.items()):
         rng = np.random.default_rng(seed)
@@ -61,10 +61,10 @@ def write_annotations(root: Path, split: str, images: Sequence, annotations: Seq
 
 
 def write_half(root: Path, split: str, images: Sequence[dict], annotations: Sequence[dict] = ()) -> Path:
-    """Write a split's annotation file and photographs of noise."""
+    """Write a split's annotation file and images of noise."""
     for image in images:
         path = root / f"{split}2017" / image["file_name"]
-        write_photograph(path, image["width"], image["height"])
+        write_image(path, image["width"], image["height"])
     return write_annotations(root, split, images, annotations)
 
 
@@ -139,7 +139,7 @@ class _Thing(NamedTuple):
 
 
 def _things(rng: np.random.Generator, place: int, width: int, height: int) -> list[_Thing]:
-    """Return a large thing and, in every second photograph, a small one over it; some have a crowd."""
+    """Return a large thing and, in every second image, a small one over it; some have a crowd."""
     ids = sorted(CATEGORIES)
     large, small = ids[place % 3], ids[(place + 1) % 3]
     x, y = (rng.uniform(0.05, 0.3, 2) * (width, height)).astype(int).tolist()
@@ -151,7 +151,7 @@ def _things(rng: np.random.Generator, place: int, width: int, height: int) -> li
 
 
 def _draw(path: Path, rng: np.random.Generator, image: dict, things: Sequence[_Thing]) -> None:
-    """Write a photograph: each thing in the colour of its class, on grey noise."""
+    """Write a image: each thing in the colour of its class, on grey noise."""
     pixels = rng.integers(90, 150, (image["height"], image["width"], 3), dtype=np.uint8)
     for thing in things:
         pixels[thing.inside(image)] = COLOURS[thing.category]

@@ -1,4 +1,4 @@
-"""PASCAL VOC 2012, its test devkit and SBD as their archives unpack, a few small photographs each.
+"""PASCAL VOC 2012, its test devkit and SBD as their archives unpack, a few small images each.
 
 The forms are the genuine ones: annotations with boxes, parts and difficult objects, palette PNGs with void
 borders, MATLAB structs, image sets. All of VOC's classes are in train: each has a colour, drawn as boxes.
@@ -14,8 +14,8 @@ from scipy.io import savemat
 from scipy.sparse import csc_matrix
 
 from helpers import write_image_set
-from tagseg.datasets.voc import VOC_CLASSES
-from tagseg.images import VOID, voc_palette, write_mask
+from tagseg.datasets.voc.devkit import VOC_CLASSES
+from tagseg.storage.images import VOID, voc_palette, write_mask
 
 Objects = tuple[tuple[str, bool], ...]
 """Class of each object, and whether it is marked difficult."""
@@ -24,7 +24,7 @@ DEVKIT, SBD_FOLDER = "VOCdevkit/VOC2012", "benchmark_RELEASE/dataset"
 
 
 def objects_of_train(place: int) -> Objects:
-    """Return the objects of a photograph of trainaug: several of a class, of two classes, difficult ones."""
+    """Return the objects of a image of trainaug: several of a class, of two classes, difficult ones."""
     own = VOC_CLASSES[place]
     if place == len(VOC_CLASSES) - 1:
         return ((own, True),)
@@ -36,7 +36,7 @@ def objects_of_train(place: int) -> Objects:
 
 TRAIN = {f"2007_{place:06}": objects_of_train(place) for place in range(12)}
 ADDED = {f"2008_{place:06}": objects_of_train(place) for place in range(12, 20)}
-"""What SBD adds: photographs of the devkit that none of its lists of segmentation has."""
+"""What SBD adds: images of the devkit that none of its lists of segmentation has."""
 VAL = {f"2009_{place:06}": ((VOC_CLASSES[3 * place], False),) for place in range(5)} | {
     "2009_000099": (("person", False), ("person", False), ("horse", True)),
 }
@@ -69,7 +69,7 @@ def write_mini_voc(folder: Path) -> MiniVoc:
 
 
 def write_devkit(devkit: Path, train: dict[str, Objects], val: dict[str, Objects]) -> None:
-    """Write a devkit of train and val photographs, all with masks."""
+    """Write a devkit of train and val images, all with masks."""
     for name, objects in (train | val).items():
         _write(devkit, name, objects)
         write_mask(devkit / "SegmentationClass" / f"{name}.png", mask(name, objects, borders=True))
@@ -84,12 +84,12 @@ def tags(objects: Objects, difficult: bool = True) -> tuple[str, ...]:
 
 
 def size(name: str) -> tuple[int, int]:
-    """Return (width, height) of a photograph: the odd ones are upright."""
+    """Return (width, height) of a image: the odd ones are upright."""
     return (45, 60) if int(name[-1]) % 2 else (64, 48)
 
 
 def mask(name: str, objects: Objects, borders: bool) -> np.ndarray:
-    """Return the labels of a photograph: VOC's have a void border round each object, SBD's have none."""
+    """Return the labels of a image: VOC's have a void border round each object, SBD's have none."""
     width, height = size(name)
     labels = np.zeros((height, width), np.uint8)
     for (tag, _), (x, y, x2, y2) in zip(objects, _boxes(name, objects), strict=True):
@@ -108,7 +108,7 @@ def _boxes(name: str, objects: Objects) -> list[tuple[int, int, int, int]]:
 
 
 def _write(devkit: Path, name: str, objects: Objects) -> None:
-    """Write a photograph and its annotation."""
+    """Write a image and its annotation."""
     labels = mask(name, objects, borders=False)
     rng = np.random.default_rng(int(name.replace("_", "")))
     noise = rng.integers(-30, 30, (*labels.shape, 3))
@@ -174,7 +174,7 @@ def annotation(name: str, objects: Objects) -> str:
 
 
 def _write_sbd(folder: Path) -> None:
-    """Write SBD: its two lists have photographs of VOC's train and val too, and masks of all."""
+    """Write SBD: its two lists have images of VOC's train and val too, and masks of all."""
     added, train, val = list(ADDED), list(TRAIN), list(VAL)
     for list_name, names in {
         "train": [train[0], *added[:5], val[0]],

@@ -1,10 +1,10 @@
-"""Networks of random weights, and images of noise, the same in every run."""
+"""Networks of random weights and images of noise, equal in every run."""
 
 import numpy as np
 import torch
 from torch import nn
 
-from tagseg.backbones import architecture
+from tagseg.models.backbones import architecture
 
 
 def noise(size: int, count: int = 1) -> torch.Tensor:
@@ -14,6 +14,6 @@ def noise(size: int, count: int = 1) -> torch.Tensor:
 
 
 def seeded(name: str, output_stride: int) -> nn.Module:
-    """Return the network of a backbone's name with random weights, to evaluate."""
+    """Return a backbone's network with random weights, in evaluation mode."""
     torch.manual_seed(0)
     return architecture(name).build(output_stride).eval()

@@ -1,15 +1,15 @@
-"""Shards of small maps, for the tests of what reads them."""
+"""Shards of small maps."""
 
 import numpy as np
 
-from tagseg.cam_shards import write_cam
-from tagseg.map_shards import View, write_maps
+from tagseg.storage.cam_shards import write_cam
+from tagseg.storage.feature_shards import View, write_maps
 
 IDS = ("2007_000032", "deep/Größe 1", "木")
 
 
 def random_maps():
-    """Return maps float32 (3, 5, 4, 6), one a photograph of IDS."""
+    """Return maps float32 (3, 5, 4, 6), one per image of IDS."""
     return np.random.default_rng(1).normal(50, 20, size=(3, 5, 4, 6)).astype(np.float32)
 
 

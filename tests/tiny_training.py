@@ -1,6 +1,5 @@
-"""A training of two convolutions on five photographs, to be interrupted in all ways."""
+"""A training of two convolutions on five images, for tests of interruptions."""
 
-import dataclasses
 import os
 import signal
 from collections import OrderedDict
@@ -9,9 +8,10 @@ import pytest
 import torch
 from torch import nn
 
-from tagseg.losses import TagLoss
-from tagseg.photographs import Augmentation, TrainingSet, tag_vector
-from tagseg.training import Training, TrainingSettings
+from tagseg.training.augmentation import Augmentation, TrainingSet, tag_vector
+from tagseg.training.loop import Training
+from tagseg.training.losses import TagLoss
+from tagseg.training.settings import TrainingSettings
 
 CPU = torch.device("cpu")
 SETTINGS = TrainingSettings(
@@ -24,12 +24,11 @@ SETTINGS = TrainingSettings(
     weight_decay=1e-4,
     poly_power=0.9,
     batch_norm="frozen",
-    frozen=(),
-    input_size=8,
-    scales=(0.7, 1.4),
+    frozen=[],
+    input_size=32,
+    scales=[0.7, 1.4],
     flip=True,
     precision="float32",
-    random_seed=5,
 )
 
 
@@ -46,7 +45,7 @@ class TinyBackbone(nn.Module):
 
 
 class TinyClassifier(nn.Module):
-    """A backbone, dropout (which draws random numbers as the real ones do) and a head."""
+    """A backbone, dropout (which uses random numbers as the real networks do) and a head."""
 
     def __init__(self):
         super().__init__()
@@ -58,7 +57,7 @@ class TinyClassifier(nn.Module):
 
 
 class Watched(TagLoss):
-    """The loss of tags, that lets a function look at, or replace, each total."""
+    """The loss of tags with a function that sees, and may replace, each total."""
 
     def __init__(self, look):
         self.look = look
@@ -67,15 +66,17 @@ class Watched(TagLoss):
         return self.look(super().total(scores, targets), targets)
 
 
-def data_of(rows, settings=SETTINGS):
+def data_of(rows, settings=SETTINGS, random_seed=5):
     augmentation = Augmentation(settings.input_size, settings.scales, settings.flip)
     label = {row.id: tag_vector([number % 2 + 1], 3) for number, row in enumerate(rows)}
-    return TrainingSet(rows, augmentation, settings.random_seed, labels_of=lambda row: label[row.id])
+    return TrainingSet(rows, augmentation, random_seed, lambda row: label[row.id])
 
 
-def training_of(rows, loss=None, workers=0, **changes):
-    settings = dataclasses.replace(SETTINGS, **changes)
-    return Training(TinyClassifier(), data_of(rows, settings), loss or TagLoss(), settings, CPU, workers)
+def training_of(rows, loss=None, workers=0, random_seed=5, **changes):
+    settings = SETTINGS.model_copy(update=changes)
+    return Training(
+        TinyClassifier(), data_of(rows, settings, random_seed), loss or TagLoss(), settings, CPU, workers
+    )
 
 
 def weights_after(training, state, identity="ours"):
@@ -89,7 +90,7 @@ def assert_identical(ours, theirs):
 
 
 def signal_in_step(wanted, number=signal.SIGTERM):
-    """A loss that sends a signal while it is computed for the wanted time, in the middle of a step."""
+    """Return a loss that sends a signal in the middle of the wanted step."""
     seen = []
 
     def look(total, tags):

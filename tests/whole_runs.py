@@ -1,4 +1,4 @@
-"""Whole runs of the workflow at their real size, and what their results say."""
+"""Whole runs of the workflow at their real size, and their results."""
 
 import csv
 import json
@@ -10,40 +10,35 @@ ROOT = Path(__file__).parents[1]
 
 
 def snakemake(*arguments: str) -> None:
-    """Run the workflow on two cores; it has to end well."""
+    """Run the workflow on two cores, without an error."""
     command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def mious(folder: Path) -> dict[str, float]:
+    """Return the mIoU in percent of each score file of a folder."""
+    return {path.stem: json.loads(path.read_text())["miou"] for path in folder.glob("*.json")}
+
+
 class Run:
     """The results of a run of all targets, made in a folder outside the repository."""
 
-    targets = ("all", "ablation", "upper_bound")
-
     def __init__(self, name: str, results: Path, *options: str) -> None:
         self.folder, self.options = results / name, options
-        snakemake(*options, "--", *self.targets)
+        snakemake(*options, "--", "all", "ablation", "upper_bound")
+
+    def scores(self, folder: str) -> dict[str, float]:
+        return mious(self.folder / "scores" / folder)
 
     def miou_of_chosen_layer(self) -> float:
-        """Return the mIoU of the proxy masks with `layer: auto`, made if they are not there."""
+        """Return the mIoU of the proxy masks with `layer: auto`."""
         target = self.folder / "scores" / "proxy_masks" / "auto.json"
         snakemake(*self.options, "layer=auto", "--", str(target))
-        return self.miou("proxy_masks", target.name)
+        return self.scores("proxy_masks")["auto"]
 
-    def miou(self, *path: str) -> float:
-        """Return the mIoU in percent of a score file below scores/."""
-        return json.loads((self.folder / "scores").joinpath(*path).read_text())["miou"]
-
-    def ablation(self) -> dict[str, float]:
-        """Return the mIoU of the proxy masks (after the CRF, void as background) by seed."""
-        return {path.stem: self.miou("proxy_masks", path.name) for path in self._proxy_scores()}
-
-    def of_full_supervision(self) -> float:
-        """Return the final network's share of the mIoU that true masks give, from the table's last row."""
+    def ratio_to_full_supervision(self) -> float:
+        """Return the final network's mIoU relative to that of ground truth, from the table's last row."""
         with open(self.folder / "tables" / "upper_bound.csv", newline="") as stream:
             *_, mean = csv.reader(stream)
         return float(mean[-1])
-
-    def _proxy_scores(self) -> list[Path]:
-        return sorted((self.folder / "scores" / "proxy_masks").glob("*.json"))

@@ -1,77 +1,69 @@
-"""Index a data set: one row a photograph, with its size, split and tags.
+"""Read and index a data set: one row per image, with its size, split and tags.
 
     build_index.py --settings '{"kind": "photos", "root": "photos", ...}' --listing DIGEST --index FOLDER
 
-The settings are those of `tagseg.datasets.readers`. Every photograph is read. Writes index.csv, classes.csv
-and source.txt (the DIGEST of names, sizes and times of the files) into FOLDER, and left_out.csv: the
-photographs that cannot be read, if they are no more than the setting `unreadable_share` allows. Where
-something is wrong with the data set, writes all of it to problems.csv there instead, and fails.
+Writes index.csv, classes.csv, source.txt (the DIGEST of names, sizes and times of the files) and skipped.csv
+(unreadable images, up to `max_unreadable_fraction`) into FOLDER; problems.csv instead where something is wrong.
 """
 
 import argparse
+import logging
 from pathlib import Path
 
-from tagseg.commandline import add_threads, run, say, settings
-from tagseg.datasets.problems import problems_in
-from tagseg.datasets.readers import check_train, new_reading, read_photographs, without_untagged
-from tagseg.datasets.reading import Reading, write_left_out
-from tagseg.index import SPLITS, Index, write_index
+from tagseg.datasets.image_checks import Reading, write_skipped
+from tagseg.datasets.problems import problems_in, raise_any
+from tagseg.datasets.readers import SourceSettings, train_problems, without_untagged
+from tagseg.runtime import commandline
+from tagseg.storage.index import SPLITS, Index, write_index
 
-PROBLEMS = "problems.csv"
-LEFT_OUT = "left_out.csv"
+log = logging.getLogger(__name__)
 
-MAX_TOLD = 20
-"""So many photographs that are left out stand in the log; the table has all of them."""
+MAX_LOGGED = 20
+"""How many skipped images the log lists; the table has all of them."""
 
 
 def main() -> None:
     arguments = parse_arguments()
-    with problems_in(arguments.index / PROBLEMS):
-        results = arguments.index.parent.parent  # RESULTS/RUN/index
-        reading = new_reading(arguments.settings, arguments.threads, results)
-        found = read_photographs(arguments.settings, reading)
-        tell_left_out(reading)
-        index = without_untagged(found)
-        check_train(index, arguments.settings["root"])
-    if len(index.photographs) < len(found.photographs):
-        left_out = len(found.photographs) - len(index.photographs)
-        say(f"left out {left_out} train photographs without a tag")
-    write_left_out(arguments.index / LEFT_OUT, reading.left_out)
-    write_index(arguments.index, index, arguments.listing)
-    say(summary(index))
+    settings, folder = arguments.settings, arguments.index
+    with problems_in(folder / "problems.csv"):
+        reading = Reading(settings.max_unreadable_fraction, arguments.threads, folder.parent.parent)
+        whole = settings.read_index(reading)
+        log_skipped(reading)
+        index = without_untagged(whole)
+        raise_any(settings.root, train_problems(index))
+    if untagged := len(whole.images) - len(index.images):
+        log.info("skipped %d train images without a tag", untagged)
+    write_skipped(folder / "skipped.csv", reading.skipped)
+    write_index(folder, index, arguments.listing)
+    log.info(summary(index))
 
 
-def tell_left_out(reading: Reading) -> None:
-    """Say how many photographs are left out since they cannot be read, and name the first of them."""
-    if not reading.left_out:
-        return
-    told = [f"  {one.problem}" for one in sorted(reading.left_out)[:MAX_TOLD]]
-    head = f"left out {len(reading.left_out):,} of {reading.count:,} photographs, which cannot be read"
-    say("\n".join([f"{head} (all of them: {LEFT_OUT}):", *told]))
+def log_skipped(reading: Reading) -> None:
+    """Log how many images are unreadable, and the first of them."""
+    skipped = sorted(reading.skipped)
+    if skipped:
+        log.warning("skipped %d of %d images: unreadable. See skipped.csv.", len(skipped), reading.count)
+    for one in skipped[:MAX_LOGGED]:
+        log.warning("skipped %s", one.problem)
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--settings", type=settings, required=True, metavar="JSON")
+    parser = commandline.parser(__doc__)
+    commandline.add_settings(parser, SourceSettings)
     parser.add_argument("--listing", required=True, metavar="DIGEST", help="of the data set's files")
-    add_threads(parser)
-    parser.add_argument("--index", type=Path, required=True, metavar="FOLDER")
-    return parser.parse_args()
+    commandline.add_threads(parser)
+    arguments = parser.parse_args()
+    arguments.index = Path(arguments.index)
+    return arguments
 
 
 def summary(index: Index) -> str:
-    """Return the numbers of an index in one line; those of tags are of train."""
+    """Return the counts of an index in one line; those of tags are of train."""
     counts = ", ".join(f"{len(index.of_split(split))} {split}" for split in SPLITS)
-    train = index.of_split("train")
-    mean = sum(len(row.tags) for row in train) / len(train)
-    single = sum(len(row.tags) == 1 for row in train)
-    return (
-        f"{counts} photographs, {len(index.classes) - 1} classes; train: {mean:.3f} tags a "
-        f"photograph, {single} of a single class"
-    )
+    tags = [len(row.tags) for row in index.of_split("train")]
+    means = f"{sum(tags) / len(tags):.3f} tags per image, {tags.count(1)} of a single class"
+    return f"{counts} images, {len(index.classes) - 1} classes; train: {means}"
 
 
 if __name__ == "__main__":
-    run(main)
+    commandline.run(main)

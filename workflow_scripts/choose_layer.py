@@ -1,93 +1,94 @@
-"""Choose the layer (`layer: auto`) from tags and photographs alone; nothing here sees a true mask.
+"""Choose the layer (`layer: auto`) from tags and images alone, without ground truth.
 
-Copies the patterns of the chosen layer, and sets the candidates side by side: a table and a plot.
+Copies the patterns of the chosen layer, and compares the candidates in a table and a plot.
 """
 
+import logging
 import shutil
+from argparse import Namespace
 from collections.abc import Sequence
+from dataclasses import astuple
 from pathlib import Path
 
 import numpy as np
 
-from tagseg import commandline
-from tagseg.errors import TagsegError
-from tagseg.figures import layer_choice, write_figure
-from tagseg.files import atomic_folder
-from tagseg.index import Photograph, read_index
-from tagseg.layer_choice import Candidate, choose, colour_coefficient, mean_mask_correlation
-from tagseg.mask_shards import mask_origin, read_mask_shards
-from tagseg.origins import common_origin
-from tagseg.patterns import patterns_classifier, patterns_digest, read_patterns
-from tagseg.tables import Table, write_csv, write_markdown
+from tagseg.evaluation.tables import Table, write_tables
+from tagseg.patterns.class_patterns import patterns_classifier, patterns_digest, read_patterns
+from tagseg.patterns.layer_choice import Candidate, choose, colour_coefficient, mean_mask_correlation
+from tagseg.report.plots import layer_choice, write_figure
+from tagseg.runtime import commandline
+from tagseg.runtime.errors import TagsegError
+from tagseg.storage.files import atomic_folder
+from tagseg.storage.index import ImageRecord, read_index
+from tagseg.storage.mask_shards import mask_provenance, read_mask_shards
+from tagseg.storage.provenance import common_provenance
 
-MOST_PHOTOGRAPHS = 1000
-"""So many photographs, evenly spread, tell the layers apart; more only take longer."""
+log = logging.getLogger(__name__)
+
+MOST_IMAGES = 1000
+"""Evenly spread images are enough to rank the layers; more only take longer."""
 
 NOTE = (
-    "No true mask was looked at. Mask correlation: of the masks before the CRF with the classifier's CAM, "
-    "mean over classes; a layer needs half of the highest. Colour coefficient: how much of the mask the "
-    "colour of a pixel tells, mean over photographs; the highest decides."
+    "No ground truth was used. Mask correlation: of the masks before the CRF with the CAM of the classifier, "
+    "mean over classes; a layer needs half of the highest. Colour coefficient: how well the colour of a "
+    "pixel predicts the mask, mean over images; the highest decides."
 )
 
 
 def main() -> None:
     arguments = parse_arguments()
-    rows = spread(read_index(arguments.index).of_split("train"), MOST_PHOTOGRAPHS)
-    shards = np.array_split(np.array(arguments.masks, dtype=object), len(arguments.patterns))
-    common_origin({folder: patterns_classifier(folder) for folder in arguments.patterns}, "classifier")
-    candidates = [candidate(*pair, rows) for pair in zip(arguments.patterns, shards, strict=True)]
+    rows = spread(read_index(arguments.index).of_split("train"), MOST_IMAGES)
+    shards = len(arguments.masks) // len(arguments.patterns)
+    common_provenance({folder: patterns_classifier(folder) for folder in arguments.patterns}, "classifier")
+    candidates = [
+        candidate(folder, arguments.masks[n * shards : (n + 1) * shards], rows)
+        for n, folder in enumerate(arguments.patterns)
+    ]
     chosen = choose(candidates)
     with atomic_folder(arguments.chosen) as aside:
         shutil.copytree(arguments.patterns[candidates.index(chosen)], aside, dirs_exist_ok=True)
     table = table_of(candidates, chosen)
-    write_markdown(arguments.markdown, table)
-    write_csv(arguments.csv, table)
+    write_tables(table, markdown=arguments.markdown, csv=arguments.csv, json=arguments.json)
     write_figure(arguments.plot, layer_choice(candidates, chosen))
-    commandline.say(f"chose {chosen.layer}")
+    log.info("chose %s", chosen.layer)
 
 
-def parse_arguments():
+def parse_arguments() -> Namespace:
     parser = commandline.parser(__doc__)
-    parser.add_argument("--patterns", required=True, nargs="+", metavar="FOLDER", help="one a layer")
-    parser.add_argument(
-        "--masks", required=True, nargs="+", metavar="FOLDER", help="all shards of each layer, in their order"
-    )
+    parser.add_argument("--patterns", required=True, nargs="+", metavar="FOLDER", help="one per layer")
+    parser.add_argument("--masks", required=True, nargs="+", metavar="FOLDER", help="layer by layer")
     parser.add_argument("--chosen", required=True, metavar="FOLDER", help="output: patterns")
-    for name in ("--markdown", "--csv", "--plot"):
+    for name in ("--markdown", "--csv", "--json", "--plot"):
         parser.add_argument(name, required=True, metavar="FILE", help="output")
     return parser.parse_args()
 
 
-def spread(rows: Sequence[Photograph], most: int) -> Sequence[Photograph]:
-    """Return `most` of the photographs, evenly spread over their order, or all."""
-    return [rows[place] for place in np.linspace(0, len(rows) - 1, min(most, len(rows))).astype(int)]
+def spread(rows: Sequence[ImageRecord], most: int) -> Sequence[ImageRecord]:
+    """Return at most `most` of the images, evenly spread."""
+    return [rows[position] for position in np.linspace(0, len(rows) - 1, min(most, len(rows))).astype(int)]
 
 
-def candidate(patterns_folder: str, shards: Sequence[str], rows: Sequence[Photograph]) -> Candidate:
-    """Return what tags and photographs say of a layer's patterns and seed masks."""
-    patterns, node = read_patterns(patterns_folder)
-    masks = read_mask_shards([Path(shard) for shard in shards])
-    made_with = {patterns_folder: patterns_digest(patterns_folder)}
-    common_origin(made_with | {shard: mask_origin(shard) for shard in shards}, "version of the patterns")
-    missing = next((row.id for row in rows if row.id not in masks), None)
-    if missing is not None:
-        raise TagsegError(f"{', '.join(shards)}: no mask of {missing}; delete them and run again")
-    coefficients = [
-        colour_coefficient(row.read(), masks[row.id].read()) for row in commandline.progress(rows, node)
-    ]
+def candidate(folder: str, shards: Sequence[str], rows: Sequence[ImageRecord]) -> Candidate:
+    """Return the mask correlation and the colour coefficient of the patterns and seed masks of a layer."""
+    patterns, node = read_patterns(folder)
+    masks = read_mask_shards(shards)
+    provenance: dict[str | Path, str] = {folder: patterns_digest(folder)}
+    provenance |= {shard: mask_provenance(shard) for shard in shards}
+    common_provenance(provenance, "version of the patterns")
+    if missing := {row.id for row in rows} - set(masks):
+        raise TagsegError(f"{', '.join(shards)}: no mask of {min(missing)}. Delete them and run again.")
+    pairs = ((row.read(), masks[row.id].read()) for row in commandline.progress(rows, node))
+    coefficients = [colour_coefficient(image, mask) for image, mask in pairs]
     correlation = mean_mask_correlation({tag: one.mask_correlation for tag, one in patterns.items()})
     return Candidate(node, correlation, float(np.mean(coefficients)))
 
 
 def table_of(candidates: Sequence[Candidate], chosen: Candidate) -> Table:
-    """Return the table of candidates, a row a layer."""
+    """Return the table of candidates, one row per layer."""
     header = ("layer", "mask correlation", "colour coefficient", "choice")
-    rows = [
-        (one.layer, one.mask_correlation, one.colour_coefficient, "chosen" if one is chosen else "")
-        for one in candidates
-    ]
+    rows = tuple((*astuple(one), "chosen" if one is chosen else "") for one in candidates)
     decimals = dict.fromkeys(header[1:3], 3)
-    return Table("The choice of the layer", header, tuple(rows), decimals, frozenset(header[1:3]), (NOTE,))
+    return Table("The choice of the layer", header, rows, decimals, frozenset(header[1:3]), (NOTE,))
 
 
 if __name__ == "__main__":

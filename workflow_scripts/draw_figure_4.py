@@ -1,65 +1,44 @@
-"""Draw the paper's Figure 4 of our own run: masks of train photographs by layer, before the CRF.
+"""Draw the paper's Figure 4 of this run: masks of train by layer, before the CRF.
 
-draw_figure_4.py --index FOLDER --settings JSON --true-masks FOLDER --masks FOLDER... --png FILE --pdf FILE
-
-The settings are like {"layers": ["C41", "C42", "C43"], "classes": null, "photographs": 6}. The masks are all
-shards of the first layer, then all of the second, and so on. The photographs are chosen by tags and ids
-alone, never by how good a mask is; `classes` bounds the choice to those that carry one of them.
+`--masks` has all shards of the first layer, then all of the second, and so on. Tags and ids alone choose the
+images.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-import numpy as np
 from matplotlib.figure import Figure
 
-from tagseg import commandline
-from tagseg.errors import TagsegError
-from tagseg.examples import Masks, Truths, choose, example, grid, with_masks_first, with_tags_of
-from tagseg.figures import layer_title, message, write_both
-from tagseg.index import Index, read_index
-from tagseg.mask_shards import read_mask_shards
-from tagseg.true_masks import read_true_masks
+from tagseg.report.examples import Masks, Truths, choose, example, grid, with_tags_of
+from tagseg.report.plots import layer_title, message, write_both
+from tagseg.report.settings import FigureSettings, parse_figure
+from tagseg.runtime import commandline
+from tagseg.storage.ground_truth import read_ground_truth
+from tagseg.storage.index import Index, read_index
+from tagseg.storage.mask_shards import read_mask_shards
 
 
 def main() -> None:
-    arguments = parse_arguments()
-    index, truths = read_index(arguments.index), read_true_masks(arguments.true_masks)
-    by_layer = masks_by_layer(arguments.masks, arguments.settings["layers"])
-    figure = masks_of_layers(index, truths, by_layer, arguments.settings)
-    write_both(arguments.png, arguments.pdf, figure)
-    commandline.say(f"masks of {', '.join(by_layer)}")
-
-
-def parse_arguments():
-    parser = commandline.parser(__doc__)
-    commandline.add_settings(parser)
-    parser.add_argument("--true-masks", required=True, metavar="FOLDER", help="of train")
-    parser.add_argument(
-        "--masks", required=True, nargs="+", metavar="FOLDER", help="all shards of each layer, in their order"
-    )
-    for name in ("--png", "--pdf"):
-        parser.add_argument(name, required=True, metavar="FILE", help="output")
-    return parser.parse_args()
+    arguments = parse_figure(__doc__, ("index", "ground-truth"), ("masks",))
+    index, truths = read_index(arguments.index), read_ground_truth(arguments.ground_truth)
+    by_layer = masks_by_layer(arguments.masks, arguments.settings.layers)
+    write_both(arguments.png, arguments.pdf, draw(index, truths, by_layer, arguments.settings))
 
 
 def masks_by_layer(folders: Sequence[str], layers: Sequence[str]) -> dict[str, Masks]:
-    """Return the masks by layer. Raises TagsegError where the layers have not equally many shards."""
-    if len(folders) % len(layers):
-        raise TagsegError(f"{len(folders)} shards for {len(layers)} layers: give equally many of each")
-    parts = np.array_split(np.array(folders, dtype=object), len(layers))
-    return {layer: read_mask_shards(list(part)) for layer, part in zip(layers, parts, strict=True)}
+    """Return the masks by layer; each layer has equally many of the folders."""
+    shards = len(folders) // len(layers)
+    return {layer: read_mask_shards(folders[n * shards :][:shards]) for n, layer in enumerate(layers)}
 
 
-def masks_of_layers(index: Index, truths: Truths, by_layer: dict[str, Masks], settings: dict) -> Figure:
-    """Return the grid: photographs of one class, then of several; a column a layer, and the true masks."""
-    count = settings["photographs"]
-    rows = with_tags_of(index.of_split("train"), settings["classes"], index)
+def draw(index: Index, truths: Truths, by_layer: Mapping[str, Masks], settings: FigureSettings) -> Figure:
+    """Return the grid, a column per layer and the ground truth; or a message without masks."""
+    rows = with_tags_of(index.of_split("train"), settings.classes, index)
     rows = [row for row in rows if all(row.id in masks for masks in by_layer.values())]
-    chosen = choose(with_masks_first(rows, truths, count), count)
+    chosen = choose(rows, settings.images, truths)
     if not chosen:
-        return message("No photograph of train that carries one of `figures.classes` has masks to show.")
-    lines = [example(row, (), index, truths, *by_layer.values()) for row in chosen]
-    return grid(lines, ("photograph", *map(layer_title, by_layer), "true mask"), index)
+        return message("No image of train with one of `figures.classes` has masks to show.")
+    lines = [example(row, "", index, truths, *by_layer.values()) for row in chosen]
+    return grid(lines, ("image", *map(layer_title, by_layer), "ground truth"), index)
 
 
 if __name__ == "__main__":

@@ -1,40 +1,37 @@
-"""Fetch an archive of a data set from the web, and give it its name once its checksum is right.
+"""Fetch an archive of a data set, and check its checksum. An interrupted transfer is resumed.
 
-    fetch_archive.py --name voc2012 --url ADDRESS --md5 SUM --archive FILE
-
-An interrupted transfer goes on where it ended. `--name` is the archive's key in the configuration,
-fetch.archives, which messages tell.
+fetch_archive.py --name voc2012 --url ADDRESS --md5 SUM --archive FILE
 """
 
 import argparse
+import logging
 
-from tagseg import commandline
-from tagseg.download import download
+from tagseg.datasets.fetch.download import download
+from tagseg.runtime import commandline
+
+log = logging.getLogger(__name__)
 
 OWN_COPY = {"sbd": "dataset.sbd"}
-"""Which setting names one's own copy of what an archive holds; that of the others is dataset.root."""
+"""The setting for a copy of one's own, by archive; dataset.root for the others."""
 
 
 def main() -> None:
     arguments = parse_arguments()
-    commandline.say(f"fetching {arguments.url}")
+    log.info("fetching %s", arguments.url)
     download(arguments.url, arguments.md5, arguments.archive, remedy_of(arguments))
-    commandline.say(f"{arguments.archive}: its md5 sum is right")
+    log.info("%s: md5 is correct", arguments.archive)
 
 
 def remedy_of(arguments: argparse.Namespace) -> str:
-    """Return what a user can do where an archive cannot be had."""
+    """Return what a user can do if an archive cannot be fetched."""
     return (
-        f"name another mirror as fetch.archives.{arguments.name}.url, put the archive as {arguments.archive} "
-        f"yourself (md5 {arguments.md5}), or name the folder of a copy that you have as "
-        f"{OWN_COPY.get(arguments.name, 'dataset.root')}"
+        f"set fetch.archives.{arguments.name}.url to another mirror, save the archive as {arguments.archive} "
+        f"(md5 {arguments.md5}), or set {OWN_COPY.get(arguments.name, 'dataset.root')} to the folder of your copy"
     )
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--name", required=True, metavar="KEY", help="in fetch.archives")
     parser.add_argument("--url", required=True, metavar="ADDRESS", help="http or https")
     parser.add_argument("--md5", required=True, metavar="SUM", help="as published")

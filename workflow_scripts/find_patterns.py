@@ -1,31 +1,28 @@
 """Find the class patterns of a layer: one pass over the feature shards for all classes (Eq. 1 and 2).
 
-A second pass turns each pattern so that its projection correlates positively with the CAM of its class, and
-sets the boundary between object and background.
+A second pass orients each pattern by the CAM of its class, and sets the thresholds of object and background.
 """
 
+import logging
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Mapping
+from pathlib import Path
 
 from threadpoolctl import threadpool_limits
 
-from tagseg import commandline
-from tagseg.agreement import WEAK_CORRELATION, orient_patterns
-from tagseg.cam_shards import cam_origin, read_cam
-from tagseg.errors import TagsegError
-from tagseg.index import Index, read_index
-from tagseg.map_shards import MapShard
-from tagseg.origins import common_origin
-from tagseg.patterns import (
-    ClassPattern,
-    class_moments,
-    leading_pattern,
-    open_shards,
-    write_patterns,
-)
-from tagseg.seals import check_seal
-from tagseg.subsets import read_subset
-from tagseg.threads import computing_threads, keep_to_cores
+from tagseg.patterns.class_patterns import ClassPattern, write_patterns
+from tagseg.patterns.moments import Moments, class_moments, leading_pattern, open_shards
+from tagseg.patterns.orientation import WEAK_CORRELATION, orient_patterns
+from tagseg.patterns.settings import PatternSettings
+from tagseg.patterns.subsets import read_subset
+from tagseg.runtime import commandline
+from tagseg.runtime.errors import TagsegError
+from tagseg.runtime.threads import computing_threads, keep_to_cores
+from tagseg.storage.cam_shards import cam_provenance, read_cam
+from tagseg.storage.index import read_index
+from tagseg.storage.provenance import common_provenance
+
+log = logging.getLogger(__name__)
 
 
 def main() -> None:
@@ -36,27 +33,9 @@ def main() -> None:
         find_patterns(arguments)
 
 
-def find_patterns(arguments: Namespace) -> None:
-    """Find, turn and write the patterns of all classes, and say what was found."""
-    check_seal(arguments.subsets)  # Snakemake does not see what is edited within a folder
-    index = read_index(arguments.index)
-    subsets = {tag: read_subset(arguments.subsets, tag) for tag in index.classes[1:]}
-    cams = {name: maps for shard in arguments.cam for name, maps in read_cam(shard).items()}
-    with open_shards(arguments.features) as shards:
-        classifier = classifier_of(shards, arguments.cam)
-        moments = class_moments(commandline.progress(shards, "moments of shards"), subsets)
-        patterns = {tag: pattern_of(tag, moments) for tag in index.classes[1:]}
-        patterns = orient_patterns(
-            patterns, numbers_of(index), shards, subsets, cams, arguments.settings["boundary"]
-        )
-    write_patterns(arguments.patterns, patterns, arguments.node, classifier)
-    for tag, pattern in patterns.items():
-        tell(tag, pattern)
-
-
-def parse_arguments():
+def parse_arguments() -> Namespace:
     parser = commandline.parser(__doc__)
-    commandline.add_settings(parser)
+    commandline.add_settings(parser, PatternSettings)
     commandline.add_threads(parser)
     parser.add_argument("--node", required=True, metavar="NAME", help="layer of the features")
     parser.add_argument("--subsets", required=True, metavar="FOLDER")
@@ -66,39 +45,51 @@ def parse_arguments():
     return parser.parse_args()
 
 
-def classifier_of(shards: Sequence[MapShard], cams: Sequence[str]) -> str:
-    """Return the digest of the classifier of all features and CAMs. Raises TagsegError unless it is one."""
-    origins = {str(shard.path): shard.origin for shard in shards} | {path: cam_origin(path) for path in cams}
-    return common_origin(origins, "classifier")
+def find_patterns(arguments: Namespace) -> None:
+    """Find, orient, write and report the patterns of all classes."""
+    classes = read_index(arguments.index).classes
+    class_indices = {tag: label for label, tag in enumerate(classes) if label}
+    subsets = {tag: read_subset(arguments.subsets, tag) for tag in class_indices}
+    cams = {name: maps for shard in arguments.cam for name, maps in read_cam(shard).items()}
+    with open_shards(arguments.features) as shards:
+        provenance: dict[str | Path, str] = {shard.path: shard.origin for shard in shards}
+        provenance |= {path: cam_provenance(path) for path in arguments.cam}
+        classifier = common_provenance(provenance, "classifier")
+        moments = class_moments(commandline.progress(shards, "moments of shards"), subsets)
+        patterns = {tag: pattern_of(tag, moments) for tag in class_indices}
+        patterns = orient_patterns(
+            patterns, class_indices, shards, subsets, cams, arguments.settings.threshold
+        )
+    write_patterns(arguments.patterns, patterns, arguments.node, classifier)
+    for tag, pattern in patterns.items():
+        report(tag, pattern)
 
 
-def numbers_of(index: Index) -> dict[str, int]:
-    """Return each class's number; 0 is the background."""
-    return {tag: number for number, tag in enumerate(index.classes) if number}
-
-
-def pattern_of(tag: str, moments: dict) -> ClassPattern:
-    """Return the pattern of a class. Raises TagsegError, with the class's name, where there is none."""
+def pattern_of(tag: str, moments: Mapping[str, Moments]) -> ClassPattern:
+    """Return the pattern of a class. Raises TagsegError, with the name of the class, if it has none."""
+    if tag not in moments:
+        raise TagsegError(f"class {tag}: no image in its subset. Add images with this tag to train.")
     try:
         return leading_pattern(moments[tag])
-    except KeyError:
-        raise TagsegError(f"class {tag}: no photograph in its subset; raise `subsets.cap`") from None
     except TagsegError as error:
         raise TagsegError(f"class {tag}: {error}") from None
 
 
-def tell(tag: str, pattern: ClassPattern) -> None:
-    """Say what was found, and warn where the CAM hardly decides the sign."""
-    share, correlation = 100 * pattern.explained_variance[0], pattern.cam_correlation
-    commandline.say(
-        f"{tag}: explains {share:.1f} % of the variance, CAM correlation {correlation:.2f}; "
-        f"object above {pattern.boundary / pattern.deviation:.2f} standard deviations, "
-        f"background down from {pattern.floor / pattern.deviation:.2f}, "
-        f"correlation of the masks with the CAM {pattern.mask_correlation:.2f}"
+def report(tag: str, pattern: ClassPattern) -> None:
+    """Log the numbers of a pattern, and warn if the CAM correlates too little to decide its sign."""
+    log.info(
+        "%s: explains %.1f %% of the variance, CAM correlation %.2f; object above %.2f standard deviations, "
+        "background below %.2f, correlation of the masks with the CAM %.2f",
+        tag,
+        100 * pattern.explained_variance[0],
+        pattern.cam_correlation,
+        pattern.object_threshold / pattern.deviation,
+        pattern.background_threshold / pattern.deviation,
+        pattern.mask_correlation,
     )
-    if correlation < WEAK_CORRELATION:
-        commandline.say(
-            f"WARNING {tag}: the sign is uncertain, since its CAM hardly agrees; look at its masks"
+    if pattern.cam_correlation < WEAK_CORRELATION:
+        log.warning(
+            "%s: weak correlation with the CAM, the sign of the pattern is uncertain. Check its masks.", tag
         )
 
 

@@ -1,26 +1,30 @@
-"""Score masks against the true ones of a split: one confusion matrix over the whole set.
+"""Score masks against the ground truth of a split: one confusion matrix over the whole set.
 
-Photographs without a true mask are left out; where none has one, the score says so with no photographs.
+Images without ground truth are skipped; if none has any, the score file has 0 images.
 """
 
+import argparse
+import logging
 from dataclasses import asdict
 from pathlib import Path
 
-from tagseg import commandline
-from tagseg.code_digest import code_digest
-from tagseg.errors import TagsegError
-from tagseg.files import digest, write_json
-from tagseg.images import read_mask
-from tagseg.index import read_index
-from tagseg.mask_shards import MANIFEST, read_mask_shards
-from tagseg.metrics import Confusion, scores
-from tagseg.true_masks import TABLE, read_true_masks
+from tagseg.evaluation.metrics import Confusion, scores
+from tagseg.runtime import commandline
+from tagseg.runtime.errors import TagsegError
+from tagseg.storage.files import digest, write_json
+from tagseg.storage.ground_truth import TABLE, read_ground_truth
+from tagseg.storage.images import read_mask
+from tagseg.storage.index import read_index
+from tagseg.storage.mask_shards import MANIFEST, read_mask_shards
+from tagseg.workflow.code_digest import code_digest
+
+log = logging.getLogger(__name__)
 
 
 def main() -> None:
     arguments = parse_arguments()
     index = read_index(arguments.index)
-    masks, truths = read_mask_shards(arguments.masks), read_true_masks(arguments.true_masks)
+    masks, truths = read_mask_shards(arguments.masks), read_ground_truth(arguments.ground_truth)
     rows = [row for row in index.of_split(arguments.split) if row.id in truths]
     confusion = Confusion(len(index.classes))
     for row in commandline.progress(rows, "scored"):
@@ -28,30 +32,30 @@ def main() -> None:
         try:
             confusion.add(truth, masks[row.id].read())
         except KeyError:
-            raise TagsegError(f"{row.id}: no mask in {', '.join(arguments.masks)}; run again") from None
+            raise TagsegError(f"{', '.join(arguments.masks)}: no mask of {row.id}. Run again.") from None
         except ValueError as error:
-            raise TagsegError(f"{truths[row.id]}: {error}; mend the mask") from None
+            raise TagsegError(f"{truths[row.id]}: {error}. Fix the mask.") from None
     result = scores(confusion, index.classes, len(rows))
     provenance = provenance_of(arguments)
     write_json(arguments.scores, {"split": arguments.split, **asdict(result), "provenance": provenance})
-    commandline.say(f"mIoU {result.miou:.1f} on {len(rows)} photographs, coverage {result.coverage:.3f}")
+    log.info("mIoU %.1f on %d images, coverage %.3f", result.miou, len(rows), result.coverage)
 
 
-def provenance_of(arguments) -> dict:
-    """Return what was scored: SHA-256 of the index and the tables of masks, and the code's digest."""
+def provenance_of(arguments: argparse.Namespace) -> dict:
+    """Return the SHA-256 of the index and of the tables of masks, and the digest of the code."""
     manifests = [Path(shard) / MANIFEST for shard in arguments.masks]
     return {
         "index": digest(Path(arguments.index) / "index.csv"),
-        "true_masks": digest(Path(arguments.true_masks) / TABLE),
+        "ground_truth": digest(Path(arguments.ground_truth) / TABLE),
         "masks": {str(path): digest(path) for path in manifests},
         "code": code_digest(__file__),
     }
 
 
-def parse_arguments():
+def parse_arguments() -> argparse.Namespace:
     parser = commandline.parser(__doc__)
     parser.add_argument("--split", required=True, choices=("train", "val", "test"))
-    parser.add_argument("--true-masks", required=True, metavar="FOLDER", help="of the split")
+    parser.add_argument("--ground-truth", required=True, metavar="FOLDER", help="of the split")
     parser.add_argument("--masks", required=True, nargs="+", metavar="FOLDER", help="all shards")
     parser.add_argument("--scores", required=True, metavar="FILE", help="output, JSON")
     return parser.parse_args()

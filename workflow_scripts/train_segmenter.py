@@ -1,56 +1,57 @@
-"""Train DeepLab-LargeFOV on masks of the train photographs: proxy masks, predictions, or true ones.
+"""Train DeepLab-LargeFOV on masks of the train images: proxy masks, predictions, or ground truth.
 
-Writes the checkpoint and the log (a JSON row an epoch). An interrupted run resumes from the state beside
+Writes the checkpoint and the log (a JSON row per epoch). An interrupted run resumes from the state beside
 the checkpoint.
 """
 
+import argparse
 from pathlib import Path
 
 import torch
 
-from tagseg import commandline
-from tagseg.backbones import weights_files
-from tagseg.checkpoints import save_checkpoint
-from tagseg.code_digest import code_digest
-from tagseg.deeplab import DeepLabLargeFov, SegmenterSettings, without_weights
-from tagseg.devices import describe, device, prepare, workers
-from tagseg.distributed import is_main, launch, process_group
-from tagseg.errors import TagsegError
-from tagseg.files import digest, write_json
-from tagseg.index import INDEX_FILES, Index, read_index
-from tagseg.losses import MaskLoss
-from tagseg.mask_shards import MANIFEST, MaskFile, read_mask_shards
-from tagseg.photographs import Augmentation, TrainingSet
-from tagseg.training import Training, TrainingSettings, fingerprint, resumable_state
+from tagseg.models.deeplab import DeepLabLargeFov
+from tagseg.models.weights import weights_files
+from tagseg.runtime import commandline, devices
+from tagseg.runtime.errors import TagsegError
+from tagseg.storage.checkpoints import describe, save_checkpoint
+from tagseg.storage.files import digest, write_json
+from tagseg.storage.index import INDEX_FILES, Index, read_index
+from tagseg.storage.mask_shards import MANIFEST, MaskFile, read_mask_shards
+from tagseg.training.augmentation import Augmentation, TrainingSet
+from tagseg.training.distributed import is_main, launch, process_group
+from tagseg.training.loop import Training
+from tagseg.training.losses import MaskLoss
+from tagseg.training.resume import fingerprint, resumable_state
+from tagseg.training.settings import SegmenterStage
+from tagseg.workflow.code_digest import code_digest
 
 
 def main() -> None:
     arguments = parse_arguments()
+    stage: SegmenterStage = arguments.settings
     launch(arguments.processes)
-    prepare(arguments.threads, arguments.settings["deterministic"])
+    devices.prepare(arguments.threads, stage.deterministic)
     index = read_index(arguments.index)
-    network = SegmenterSettings(**arguments.settings["network"])
-    settings = TrainingSettings(**arguments.settings["training"])
-    data = data_of(index, read_mask_shards(arguments.masks), settings)
-    torch.manual_seed(settings.random_seed)
-    model = DeepLabLargeFov(network, len(index.classes))
+    data = data_of(index, read_mask_shards(arguments.masks), stage)
+    torch.manual_seed(stage.random_seed)
+    model = DeepLabLargeFov(stage.network, len(index.classes))
     manifests = [Path(shard) / MANIFEST for shard in arguments.masks]
-    files = [Path(arguments.index) / name for name in INDEX_FILES]
-    files += manifests + weights_files(network.weights)
-    identity = fingerprint(arguments.settings, files, code_digest(__file__))
-    with device() as where, process_group(where), resumable_state(arguments.checkpoint) as state:
-        training = Training(model, data, MaskLoss(), settings, where, workers(where, arguments.threads))
-        log = training.run(state, identity)
+    files = [*(Path(arguments.index) / name for name in INDEX_FILES), *manifests]
+    files += map(Path, weights_files(stage.network.weights))
+    identity = fingerprint(stage.model_dump(), files, code_digest(__file__))
+    with devices.device() as where, process_group(where), resumable_state(arguments.checkpoint) as state:
+        workers = devices.workers(where, arguments.threads)
+        epochs = Training(model, data, MaskLoss(), stage.training, where, workers).run(state, identity)
         if is_main():
-            description = {"classes": list(index.classes), "settings": without_weights(network)}
-            learnt = {"masks": [digest(manifest) for manifest in manifests]}
-            write_json(arguments.log, {"epochs": log, "device": describe(where)})
-            save_checkpoint(arguments.checkpoint, model, {"kind": "segmenter", **description, **learnt})
+            description = describe("segmenter", index.classes, stage.network)
+            description["masks"] = [digest(manifest) for manifest in manifests]
+            write_json(arguments.log, {"epochs": epochs, "device": devices.describe(where)})
+            save_checkpoint(arguments.checkpoint, model, description)
 
 
-def parse_arguments():
+def parse_arguments() -> argparse.Namespace:
     parser = commandline.parser(__doc__)
-    commandline.add_settings(parser)
+    commandline.add_settings(parser, SegmenterStage)
     commandline.add_threads(parser)
     commandline.add_processes(parser)
     parser.add_argument("--masks", required=True, nargs="+", metavar="FOLDER", help="all shards")
@@ -59,20 +60,23 @@ def parse_arguments():
     return parser.parse_args()
 
 
-def data_of(index: Index, masks: dict[str, MaskFile], settings: TrainingSettings) -> TrainingSet:
-    """Return the train photographs that have a mask, with it. Raises TagsegError where none has.
+def data_of(index: Index, masks: dict[str, MaskFile], stage: SegmenterStage) -> TrainingSet:
+    """Return the train images that have a mask, with it. Raises TagsegError if none has.
 
-    The others' turns go to those that have one: every training takes the same number of steps.
+    They repeat up to the number of train images, so every training takes the same number of steps.
     """
     train = index.of_split("train")
     rows = [row for row in train if row.id in masks]
     if not rows:
-        raise TagsegError("no train photograph has a mask to train on; for the upper bound add some")
+        raise TagsegError(
+            "train: no image has a mask. For the upper bound, add ground truth of train images."
+        )
+    training = stage.training
     return TrainingSet(
         [rows[turn % len(rows)] for turn in range(len(train))],
-        Augmentation(settings.input_size, tuple(settings.scales), settings.flip),
-        settings.random_seed,
-        mask_of=lambda row: masks[row.id].read(),
+        Augmentation(training.input_size, training.scales, training.flip),
+        stage.random_seed,
+        lambda row: masks[row.id].read(),
     )
 
 

@@ -1,30 +1,28 @@
-"""Unpack a folder of a data set's archive, whose checksum is looked at first.
+"""Check an archive of a data set, and unpack its folder `--members` (tar, tgz or zip).
 
-    unpack_archive.py --archive FILE --md5 SUM --members VOCdevkit --folder data/VOCdevkit
-
-`--folder` takes what the archive (tar, tgz or zip) holds below `--members`.
+unpack_archive.py --archive FILE --md5 SUM --members VOCdevkit --folder data/VOCdevkit
 """
 
 import argparse
+import logging
 
-from tagseg import commandline
-from tagseg.archives import unpack
-from tagseg.download import check_md5, check_md5_form
+from tagseg.datasets.fetch.archives import unpack
+from tagseg.datasets.fetch.download import check_md5
+from tagseg.runtime import commandline
+
+log = logging.getLogger(__name__)
 
 
 def main() -> None:
     arguments = parse_arguments()
-    check_md5_form(arguments.md5)
-    # The archive may have been put there by hand.
-    check_md5(arguments.archive, arguments.md5, "delete it and run again, or put the right one there")
+    # The user may have put the archive there.
+    check_md5(arguments.archive, arguments.md5, "Delete it and run again, or replace it by the right one.")
     count = unpack(arguments.archive, arguments.members, arguments.folder)
-    commandline.say(f"{arguments.folder}: {count:,} files")
+    log.info("%s: %d files", arguments.folder, count)
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--archive", required=True, metavar="FILE")
     parser.add_argument("--md5", required=True, metavar="SUM", help="as published")
     parser.add_argument("--members", required=True, metavar="FOLDER", help="in the archive")

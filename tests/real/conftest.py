@@ -7,25 +7,31 @@ import pytest
 
 from whole_runs import ROOT, Run
 
-PHOTOS15 = ROOT.parent / "shared" / "data" / "photos15"
+SHARED = ROOT.parent / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def photos15() -> Path:
+    """The folder of 447 real images."""
+    if not (SHARED / "photos15").is_dir():
+        pytest.skip("shared/data/photos15 is not beside the repository")
+    return SHARED / "photos15"
 
 
 @pytest.fixture(scope="session")
 def results(tmp_path_factory) -> Path:
-    """The folder of results; what TAGSEG_RESULTS, an existing one, already has is not made again."""
+    """The folder of results: TAGSEG_RESULTS, whose existing results are not made again, or a new one."""
     return Path(os.environ.get("TAGSEG_RESULTS") or tmp_path_factory.mktemp("results"))
 
 
 @pytest.fixture(scope="session")
-def demo(results):
+def demo_run(results) -> Run:
     """The embedded default."""
     return Run("demo", results, "--config", f"results={results}")
 
 
 @pytest.fixture(scope="session")
-def photos15(results):
-    """The configuration for photographs on a folder of 447 real ones, where it is at hand."""
-    if not PHOTOS15.is_dir():
-        pytest.skip("the folder photos15 of real photographs is not beside the repository")
-    settings = ("--config", f"photos={PHOTOS15}", f"results={results}")
+def photos15_run(results, photos15) -> Run:
+    """config/photos.yaml on the real images."""
+    settings = ("--config", f"photos={photos15}", f"results={results}")
     return Run("photos", results, "--configfile", str(ROOT / "config" / "photos.yaml"), *settings)

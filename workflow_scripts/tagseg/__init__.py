@@ -1,4 +1,4 @@
-"""tagseg: from photographs with tags to a network that segments the tagged things.
+"""tagseg: from images with tags to a network that segments the tagged things.
 
 The method is that of Luo & Yang, "Learning Saliency-Free Model with Generic Features for
 Weakly-Supervised Semantic Segmentation", AAAI 2020 (cited below as "the paper").

@@ -1,1 +1,4 @@
-"""Adapters that write an index from a data set, and the generator of the demo data set."""
+"""One adapter per kind of data set; each writes the same index.
+
+May import: runtime and storage.
+"""

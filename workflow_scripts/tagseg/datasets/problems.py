@@ -1,4 +1,4 @@
-"""What is wrong with a data set, all of it told at once."""
+"""Problems of a data set: all of them are collected and reported together."""
 
 import csv
 from collections.abc import Iterator, Sequence
@@ -6,60 +6,62 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from tagseg.errors import TagsegError
-from tagseg.files import atomic_file
+from tagseg.runtime.errors import TagsegError
+from tagseg.storage.files import atomic_file
 
-MAX_TOLD = 50
-"""A message names so many problems; more would push the first ones off the screen."""
+MAX_LISTED = 50
+"""How many problems a message lists; more would push the first ones off the screen."""
 
 
 class Problem(NamedTuple):
-    """One thing that is wrong: in which file or photograph, in which line (or 0), and what to do."""
+    """One problem: the file or image, the line (0: none), what is wrong and how to fix it."""
 
-    place: str
+    path: str
     line: int
     text: str
 
     def __str__(self) -> str:
-        place = f"{self.place}, " if self.place and self.line else self.place
-        where = f"{place}line {self.line}" if self.line else place
+        parts = [self.path, f"line {self.line}" if self.line else ""]
+        where = ", ".join(part for part in parts if part)
         return f"{where}: {self.text}" if where else self.text
 
 
 class DatasetProblems(TagsegError):
-    """All problems of a data set; `problems` holds every one, the message the first MAX_TOLD."""
+    """All problems of a data set: `problems` has every one, the message the first MAX_LISTED."""
 
     def __init__(self, source: str | Path, problems: Sequence[Problem]) -> None:
         self.problems = tuple(sorted(problems))
         count = "1 problem" if len(self.problems) == 1 else f"{len(self.problems)} problems"
-        told = [f"  {problem}" for problem in self.problems[:MAX_TOLD]]
-        untold = len(self.problems) - MAX_TOLD
-        rest = [f"  and {untold} more problems"] if untold > 0 else []
-        super().__init__("\n".join([f"{source}: {count}", *told, *rest]))
+        listed = [f"  {problem}" for problem in self.problems[:MAX_LISTED]]
+        more = len(self.problems) - MAX_LISTED
+        rest = [f"  and {more} more problems"] if more > 0 else []
+        super().__init__("\n".join([f"{source}: {count}", *listed, *rest]))
+
+
+def raise_any(source: str | Path, problems: Sequence[Problem]) -> None:
+    """Raise DatasetProblems where there is any problem."""
+    if problems:
+        raise DatasetProblems(source, problems)
 
 
 def write_problems(path: str | Path, problems: Sequence[Problem]) -> None:
-    """Write a table of problems (place, line or nothing, problem), sorted, atomically."""
-    with atomic_file(path) as aside, open(aside, "w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream)
-        writer.writerow(("place", "line", "problem"))
-        # A file name that is not UTF-8 is told too, in the spelling that Python escapes it in.
-        writer.writerows(
-            (printable(place), line or "", printable(text)) for place, line, text in sorted(problems)
-        )
+    """Write a table of problems (path, line, problem), sorted, atomically."""
+    rows = [(one.path, one.line or "", one.text) for one in sorted(problems)]
+    write_table(path, ("path", "line", "problem"), rows)
 
 
-def printable(text: str) -> str:
-    """Return a text that UTF-8 can hold: bytes of file names that are not UTF-8 become escapes."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+def write_table(path: str | Path, header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Write a CSV file atomically; bytes of file names that are not UTF-8 become escapes."""
+    with (
+        atomic_file(path) as aside,
+        open(aside, "w", newline="", encoding="utf-8", errors="backslashreplace") as stream,
+    ):
+        csv.writer(stream).writerows([header, *rows])
 
 
 @contextmanager
 def problems_in(path: str | Path) -> Iterator[None]:
-    """Write the problems that a block finds to the table `path`; remove an old one where it finds none.
-
-    Raises DatasetProblems anew, with the name of the table below its message.
-    """
+    """Write a block's DatasetProblems to the table `path` and raise them again; else remove an old table."""
     try:
         yield
     except DatasetProblems as error:

@@ -1,0 +1,180 @@
+"""Unpacking: the files below a folder keep their bytes, and a bad archive leaves nothing behind."""
+
+import hashlib
+import io
+import random
+import subprocess
+import sys
+import tarfile
+import zipfile
+from contextlib import nullcontext
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from tagseg.datasets.base import UNPACKED_MARK, is_by_hand
+from tagseg.datasets.fetch import archives, download
+from tagseg.datasets.fetch.archives import unpack
+from tagseg.runtime.errors import TagsegError
+
+FILES = {
+    "kit/a.txt": b"a",
+    "kit/deep/er/b.bin": random.Random(0).randbytes(400_000),
+    "kit/deep/empty": b"",
+    "kit/Größe 木.txt": b"unicode",
+    "kitchen/c.txt": b"not below kit/",
+    "readme": b"neither",
+}
+WANTED = {UNPACKED_MARK: b""} | {
+    name.removeprefix("kit/"): content for name, content in FILES.items() if name.startswith("kit/")
+}
+SUFFIXES = (".tar", ".tgz", ".tar.xz", ".zip")
+
+
+def write_archive(path: Path, files=FILES, prefix="") -> Path:
+    """Write an archive of plain files; the suffix decides on the format."""
+    if path.suffix == ".zip":
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, content in files.items():
+                archive.writestr(f"{prefix}{name}", content)
+        return path
+    mode = {".tar": "w", ".tgz": "w:gz", ".xz": "w:xz"}[path.suffix]
+    with tarfile.open(path, mode) as archive:
+        for name, content in files.items():
+            member = tarfile.TarInfo(f"{prefix}{name}")
+            member.size, member.mode = len(content), 0o4777
+            archive.addfile(member, io.BytesIO(content))
+    return path
+
+
+def content_of(folder: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if not path.is_dir()
+    }
+
+
+def names_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def tar_of(path: Path, name: str, kind: bytes, target: str = "") -> Path:
+    """Write a tar of a plain file and one member of a kind."""
+    with tarfile.open(path, "w") as archive:
+        archive.addfile(tarfile.TarInfo("kit/plain"))
+        member = tarfile.TarInfo(name)
+        member.type, member.linkname = kind, target
+        archive.addfile(member)
+    return path
+
+
+@pytest.mark.parametrize(("suffix", "prefix"), [*((suffix, "") for suffix in SUFFIXES), (".tgz", "./")])
+def test_the_members_below_a_folder_keep_their_bytes(tmp_path, suffix, prefix):
+    archive = write_archive(tmp_path / f"a{suffix}", prefix=prefix)
+    assert unpack(archive, "kit", tmp_path / "out" / "kit") == len(WANTED) - 1
+    assert content_of(tmp_path / "out" / "kit") == WANTED
+    assert names_in(tmp_path / "out") == ["kit"]
+
+
+def test_an_unpacked_folder_carries_a_mark_and_so_is_not_taken_for_the_users(tmp_path):
+    unpack(write_archive(tmp_path / "a.tar"), "kit/deep", tmp_path / "out")
+    assert set(content_of(tmp_path / "out")) == {"er/b.bin", "empty", UNPACKED_MARK}
+    assert not is_by_hand(str(tmp_path / "out"))
+    (tmp_path / "out" / UNPACKED_MARK).unlink()
+    assert is_by_hand(str(tmp_path / "out"))
+
+
+UNSAFE = ["/outside", "../outside", "kit/../../outside", "a\\..\\outside"]
+
+
+@pytest.mark.parametrize("name", UNSAFE)
+@pytest.mark.parametrize("suffix", [".tar", ".zip"])
+def test_nothing_is_written_outside_the_folder(tmp_path, suffix, name):
+    """A tar with such a member is refused; a member of a zip is written below the folder or not at all."""
+    archive = write_archive(tmp_path / f"a{suffix}", {"kit/a": b"a", name: b"evil"})
+    refused = suffix == ".tar" and name == "kit/../../outside"
+    with pytest.raises(TagsegError, match="outside the destination") if refused else nullcontext():
+        unpack(archive, "kit", tmp_path / "data" / "kit")
+    assert names_in(tmp_path) == [archive.name, "data"]
+    assert names_in(tmp_path / "data") == ([] if refused else ["kit"])
+
+
+@pytest.mark.parametrize("kind", [tarfile.CHRTYPE, tarfile.FIFOTYPE])
+def test_devices_and_pipes_are_refused(tmp_path, kind):
+    archive = tar_of(tmp_path / "a.tar", "kit/odd", kind)
+    with pytest.raises(TagsegError, match="'odd' is a special file"):
+        unpack(archive, "kit", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE])
+@pytest.mark.parametrize("target", ["/etc", "kit/plain"])
+def test_links_are_skipped(tmp_path, kind, target):
+    archive = tar_of(tmp_path / "a.tar", "kit/link", kind, target)
+    assert unpack(archive, "kit", tmp_path / "out") == 1
+    assert names_in(tmp_path / "out") == [UNPACKED_MARK, "plain"]
+
+
+@pytest.mark.parametrize("suffix", [".tgz", ".zip"])
+def test_nothing_may_be_larger_than_the_limit(tmp_path, suffix, monkeypatch):
+    monkeypatch.setattr(archives, "MAX_BYTES", 400_000)
+    with pytest.raises(TagsegError, match=rf"a\{suffix}: unpacks to over"):
+        unpack(write_archive(tmp_path / f"a{suffix}"), "kit", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def damaged(content: bytes) -> bytes:
+    """Return the bytes with some in the middle inverted."""
+    middle = len(content) // 2
+    inverted = bytes(255 - byte for byte in content[middle : middle + 100])
+    return content[:middle] + inverted + content[middle + 100 :]
+
+
+def cut(content: bytes) -> bytes:
+    return content[: len(content) // 2]
+
+
+def text(content: bytes) -> bytes:
+    return b"PK is text, too"
+
+
+@pytest.mark.parametrize(("damage", "suffix"), [
+    (damaged, ".tar.xz"), (damaged, ".zip"), (cut, ".tar"), (cut, ".tgz"), (cut, ".zip"), (text, ".tgz"),
+])  # fmt: skip
+def test_damage_is_reported_and_an_older_folder_stays(tmp_path, suffix, damage):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "old").touch()
+    archive = write_archive(tmp_path / f"a{suffix}")
+    archive.write_bytes(damage(archive.read_bytes()))
+    with pytest.raises(TagsegError, match=rf"a\{suffix}: not a readable archive .*Delete it"):
+        unpack(archive, "kit", tmp_path / "out")
+    assert names_in(tmp_path / "out") == ["old"]
+
+
+@pytest.mark.parametrize("suffix", [".tar", ".zip"])
+def test_an_archive_of_something_else_is_reported(tmp_path, suffix):
+    archive = write_archive(tmp_path / f"a{suffix}", {"kitchen/a": b"", "b/kit/a": b""})
+    with pytest.raises(TagsegError, match="no file in kit/"):
+        unpack(archive, "kit", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_full_disk_is_reported_beforehand(tmp_path, monkeypatch):
+    monkeypatch.setattr(download.shutil, "disk_usage", lambda folder: SimpleNamespace(free=0))
+    with pytest.raises(TagsegError, match="needs 0.0 GB, but 0.0 GB are free"):
+        unpack(write_archive(tmp_path / "a.zip"), "kit", tmp_path / "out")
+
+
+def test_the_script_verifies_the_checksum_first(tmp_path):
+    archive = write_archive(tmp_path / "a.tar")
+    script = Path(__file__).parents[3] / "workflow_scripts" / "unpack_archive.py"
+    command = [sys.executable, script, "--archive", archive, "--members", "kit", "--folder", tmp_path / "out"]
+    done = subprocess.run([*command, "--md5", "0" * 32], capture_output=True, text=True)
+    assert done.returncode == 1 and not (tmp_path / "out").exists()
+    assert "expected 000" in done.stderr and "Delete it and run again" in done.stderr
+    md5 = hashlib.md5(archive.read_bytes()).hexdigest()
+    done = subprocess.run([*command, "--md5", md5], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert content_of(tmp_path / "out") == WANTED

@@ -1,0 +1,203 @@
+"""The index of COCO's layout, on data sets of a few images; at full size behind `slow`."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mini_coco import annotation_entry, edit, image_entry, write_half, write_mini_coco
+from tagseg.datasets.coco import coco
+from tagseg.datasets.coco.annotations import annotation_file
+from tagseg.datasets.coco.coco import index_coco
+from tagseg.datasets.problems import DatasetProblems
+from tagseg.runtime.errors import TagsegError
+
+BENCHMARK = Path(__file__).parents[3] / "benchmarks" / "coco_index.py"
+
+
+@pytest.fixture
+def root(tmp_path):
+    """Three images of train, the last without instance, and one of val."""
+    images = [image_entry(9), image_entry(25, 15, 9), image_entry(30)]
+    annotations = [
+        annotation_entry(1, 9, 44),
+        annotation_entry(2, 9, 2),
+        annotation_entry(3, 9, 44),
+        annotation_entry(4, 25, 7, iscrowd=1),
+        annotation_entry(5, 25, 2),
+    ]
+    write_half(tmp_path / "coco", "train", images, annotations)
+    write_half(tmp_path / "coco", "val", [image_entry(139)], [annotation_entry(1, 139, 7)])
+    return tmp_path / "coco"
+
+
+def rows_by_id(index):
+    return {row.id: row for row in index.images}
+
+
+def slow_tags(root, crowd=True):
+    """Return split and set of tags of each image, one image at a time."""
+    found = {}
+    for split in ("train", "val"):
+        content = json.loads(annotation_file(root, split).read_text())
+        names = {entry["id"]: entry["name"] for entry in content["categories"]}
+        for image in content["images"]:
+            own = [one for one in content["annotations"] if one["image_id"] == image["id"]]
+            tags = {names[one["category_id"]] for one in own if crowd or not one["iscrowd"]}
+            found[Path(image["file_name"]).stem] = (split, tags)
+    return found
+
+
+def test_small_set(root):
+    index = index_coco(str(root))
+    rows = rows_by_id(index)
+    assert index.classes == ("background", "traffic light", "dog", "bottle")  # in the order of their ids
+    assert list(rows) == sorted(rows) == ["000000000009", "000000000025", "000000000030", "000000000139"]
+    assert [row.id for row in index.of_split("val")] == ["000000000139"]
+    assert rows["000000000025"].path == str(root / "train2017" / "000000000025.jpg")
+    assert (rows["000000000025"].width, rows["000000000025"].height) == (15, 9)
+    assert rows["000000000009"].tags == ("traffic light", "bottle")
+    assert rows["000000000025"].tags == ("traffic light", "dog")
+    assert rows["000000000030"].tags == ()
+
+
+@pytest.mark.parametrize("crowd", [True, False])
+def test_tags_of_many_images(tmp_path, crowd):
+    write_mini_coco(tmp_path, train=30, val=9)
+    found = {row.id: (row.split, set(row.tags)) for row in index_coco(tmp_path, crowd=crowd).images}
+    assert found == slow_tags(tmp_path, crowd) and any(len(tags) > 1 for _, tags in found.values())
+
+
+@pytest.mark.parametrize("name", ["train2017", "annotations", "train2017/000000000009.jpg", "."])
+def test_folders_and_images_may_be_links_to_another_disk(root, tmp_path, name):
+    expected = index_coco(root)
+    (root / name).resolve().rename(tmp_path / "another disk")
+    (root / name if name != "." else root).symlink_to(tmp_path / "another disk")
+    assert index_coco(root) == expected
+
+
+def test_known_counts(root, monkeypatch):
+    monkeypatch.setattr(coco, "PUBLISHED", {"train": 3, "val": 1})
+    monkeypatch.setattr(coco, "PUBLISHED_CLASSES", 3)
+    assert index_coco(root, counts_known=True) == index_coco(root)
+    monkeypatch.undo()
+    texts = fails(root, "3 problems", counts_known=True)
+    assert [
+        text.partition(". Complete the copy, or set dataset.counts_known: false")[0] for text in texts
+    ] == [
+        "1 images in val, but COCO 2017 has 5,000",
+        "3 classes, but COCO 2017 has 80",
+        "3 images in train, but COCO 2017 has 118,287",
+    ]
+
+
+# Problems ----------------------------------------------------------------------------------------
+
+
+def fails(root, message, **options):
+    with pytest.raises(DatasetProblems, match=message) as caught:
+        index_coco(root, **options)
+    return [problem.text for problem in caught.value.problems]
+
+
+def changed(root, key, position=0, **changes):
+    """Change an entry of train's annotation file."""
+    edit(root, "train", lambda content: content[key][position].update(changes))
+
+
+def test_missing_parts(tmp_path):
+    parts = r"annotations/instances_train2017\.json, .*instances_val2017\.json, train2017, val2017"
+    with pytest.raises(TagsegError, match=f"no {parts}. Unpack train2017.zip, val2017.zip and annotations"):
+        index_coco(tmp_path)
+
+
+@pytest.mark.parametrize("content", [
+    b"", b'{"images": [', b"{}x", b'{"images": [' + b"[" * 100_000, b'{"a": ' + b"9" * 5000 + b"}", b'{"\xff": 1}',
+])  # fmt: skip
+def test_files_that_are_not_json(root, content):
+    annotation_file(root, "train").write_bytes(content)
+    with pytest.raises(TagsegError, match=r"instances_train2017\.json: not JSON \(.*\). Unpack annotations"):
+        index_coco(root)
+
+
+@pytest.mark.parametrize("content, messages", [
+    ([], ["file: Input should be a valid dictionary"]),
+    ({"images": [], "annotations": {}}, ["annotations: Input should be a valid list", "categories: Field req"]),
+    ({"images": [None, 5], "annotations": [[]], "categories": []}, [
+        "annotations[0]: Input should be a valid dictionary", "images[0]: Input", "images[1]: Input"]),
+])  # fmt: skip
+def test_json_of_another_form(root, content, messages):
+    annotation_file(root, "train").write_text(json.dumps(content))
+    for text, message in zip(fails(root, "instances_train2017.json: "), messages, strict=True):
+        assert text.startswith(message)
+
+
+@pytest.mark.parametrize("name", [
+    "../000000000009.jpg", "/etc/x.jpg", "a/b.jpg", "..\\b.jpg", "a\\b.jpg", "a\0.jpg", "..jpg", ".jpg", "",
+    "a..b.jpg", "a\nb.jpg", "\ud800.jpg", "x" * 300 + ".jpg",
+])  # fmt: skip
+def test_file_names_that_leave_the_folder(root, name):
+    changed(root, "images", file_name=name)
+    (text,) = fails(root, r"images\[0\].file_name: ")
+    assert "not a file name without folder (found " in text or "valid string" in text
+
+
+@pytest.mark.parametrize("key, position, changes, message", [
+    ("images", 0, {"file_name": None}, "images[0].file_name: Input should be a valid string (found None)"),
+    ("images", 0, {"file_name": "a.txt"}, "images[0].file_name: not the suffix of an image"),
+    ("images", 0, {"width": 0}, "images[0].width: Input should be greater than or equal to 1 (found 0)"),
+    ("images", 0, {"width": True}, "images[0].width: Input should be a valid integer (found True)"),
+    ("images", 0, {"width": 10**30}, "images[0].width: Input should be less than or equal to 100000000"),
+    ("images", 2, {"id": "9"}, "images[2].id: Input should be a valid integer (found '9')"),
+    ("images", 0, {"file_name": "000000000025.png"}, "file_name without suffix '000000000025' occurs twice"),
+    ("images", 1, {"id": 9}, "images: id 9 occurs twice. Remove one."),
+    ("annotations", 1, {"image_id": 77}, "annotation 2: no image has the id 77. Add it or remove the annot"),
+    ("annotations", 1, {"category_id": 3}, "annotation 2: no category has the id 3. Add it"),
+    ("annotations", 1, {"iscrowd": 2}, "annotations[1].iscrowd: Input should be 0 or 1 (found 2)"),
+    ("categories", 0, {"name": "Background"}, "'Background' cannot be the name of a class"),
+    ("categories", 0, {"name": "bottle"}, "class 'bottle' is listed twice"),
+    ("categories", 0, {"id": 44}, "categories: id 44 occurs twice. Remove one."),
+    ("categories", 0, {"name": "cat"}, "its categories differ from train's. Take both files from one archive"),
+])  # fmt: skip
+def test_bad_entries(root, key, position, changes, message):
+    changed(root, key, position, **changes)
+    assert any(message in text for text in fails(root, "."))
+
+
+def test_missing_files_and_image_in_both_splits(root):
+    (root / "train2017" / "000000000009.jpg").unlink()
+    (root / "train2017" / "000000000030.jpg").unlink()
+    (root / "train2017" / "000000000030.jpg").mkdir()
+    write_half(root, "val", [image_entry(139), image_entry(25)], [])
+    fails(root, "train2017/000000000009.jpg: no such file. Restore it or remove it from the annotations")
+    fails(root, "train2017/000000000030.jpg: no such file")
+    fails(root, "val2017.json: images: 000000000025.jpg is in train too. Remove it from one")
+
+
+def test_damaged_bytes_give_an_index_or_a_clear_error(root):
+    path = annotation_file(root, "train")
+    whole = path.read_bytes()
+    rng = np.random.default_rng(0)
+    messages = 0
+    for _ in range(300):
+        damaged = bytearray(whole)
+        damaged[rng.integers(len(whole))] = rng.integers(256)
+        path.write_bytes(bytes(damaged))
+        try:
+            index_coco(root)
+        except TagsegError as error:
+            assert "train" in str(error)
+            messages += 1
+    assert messages > 80
+
+
+@pytest.mark.slow
+def test_coco_at_full_size(tmp_path):
+    """860,001 annotations in 448 MB: 20 s and 1.2 GB on two cores."""
+    subprocess.run([sys.executable, BENCHMARK, "--keep", tmp_path], check=True)
+    command = [sys.executable, BENCHMARK, "--read", "ours", "--root", tmp_path]
+    result = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+    assert result["seconds"] < 120 and result["peak_mb"] < 1500 and result["tags"] > 800_000

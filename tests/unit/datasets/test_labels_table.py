@@ -1,0 +1,199 @@
+"""Tables of labels: the same content in every format, tables of other programs, and all problems with their lines."""
+
+import csv
+import io
+import json
+import random
+import unicodedata
+from pathlib import PurePosixPath
+
+import pytest
+
+from helpers import write_image
+from tagseg.datasets.folder.labels_table import Row, read_rows
+from tagseg.datasets.folder.reader import index_photos
+from tagseg.datasets.problems import DatasetProblems
+from tagseg.runtime.errors import TagsegError
+
+
+def write_table(folder, name, content):
+    (folder / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+    return name
+
+
+def read(folder, labels=None):
+    return index_photos(folder, random_seed=5, val_fraction=0.3, labels=labels)
+
+
+# The same content in all formats ------------------------------------------------------------------
+
+
+def write_csv(folder, rows, name="labels.csv", delimiter=","):
+    text = io.StringIO()
+    writer = csv.writer(text, delimiter=delimiter)
+    writer.writerow(("image", "labels", "split"))
+    writer.writerows((image, ";".join(tags), split) for image, tags, split in rows)
+    write_table(folder, name, text.getvalue())
+
+
+def write_tsv(folder, rows):
+    write_csv(folder, rows, "labels.tsv", "\t")
+
+
+def write_json_lines(folder, rows):
+    lines = (json.dumps({"image": image, "labels": tags, "split": split}) for image, tags, split in rows)
+    write_table(folder, "labels.jsonl", "\n".join(lines))
+
+
+FORMATS = {"labels.csv": write_csv, "labels.tsv": write_tsv, "labels.jsonl": write_json_lines}
+
+
+@pytest.mark.parametrize("single", [False, True])
+def test_all_formats_give_the_index_that_was_written(tmp_path, single):
+    """`single`: images of one class, so that the folders as classes give the same index."""
+    draw = random.Random(3)
+    rows = []
+    for k in range(40):
+        tags = draw.sample(["Straße", "犬", "a cat", "x,y"], 1 if single else draw.randint(1, 3))
+        image = f'{tags[0] if single else draw.choice(["p", "q r"])}/{k}, "é".png'
+        write_image(tmp_path / image, 2, 2, seed=k)
+        rows.append((image, tags, "" if single else draw.choice(["", "", "val", "test", "train"])))
+    for write in FORMATS.values():
+        write(tmp_path, rows)
+    first, *others = (read(tmp_path, name) for name in [*FORMATS, *["folders"] * single])
+    assert all(other == first for other in others) and len({row.split for row in first.images}) > 1
+    found = {row.path: (set(row.tags), row.split) for row in first.images}
+    assert len(found) == len(rows)
+    for image, tags, split in rows:
+        assert found[str(tmp_path / image)] == (set(tags), split or found[str(tmp_path / image)][1])
+
+
+def test_spaces_nulls_and_line_separators_in_json_lines(tmp_path):
+    lines = [
+        '{"image": " a\u2028b.jpg ", "labels": [" x ", "x", ""], "split": " val "}',
+        "",
+        '{"image": "b.jpg", "labels": "x;y", "split": null}',
+        '{"image": "c.jpg", "labels": null, "split": "test"}',
+    ]
+    rows, problems = read_rows(tmp_path, write_table(tmp_path, "x.NDJSON", "\ufeff" + "\r\n".join(lines)))
+    assert not problems
+    assert rows == [
+        Row(PurePosixPath("a\u2028b.jpg"), frozenset({"x"}), "val", "x.NDJSON", 1),
+        Row(PurePosixPath("b.jpg"), frozenset({"x", "y"}), "", "x.NDJSON", 3),
+        Row(PurePosixPath("c.jpg"), frozenset(), "test", "x.NDJSON", 4),
+    ]
+
+
+# Tables as other programs write them --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("content", [
+    "\ufeffimage,labels,split\r\na.jpg,cat;dog,\r\nb.jpg,dog,\r\n",
+    "split,image,labels\n,a.jpg,cat;dog\n,b.jpg,dog\n",
+    "Image, Labels \na.jpg,cat;dog\nb.jpg,dog\n",
+    "\ufeffimage;labels;split\r\na.jpg;\"cat;dog\";\r\nb.jpg;dog;\r\n",
+    "image,labels,split\na.jpg,cat; dog;,\nb.jpg,dog,\n,,\n , ,\n",
+    'image,labels\na.jpg,"[""cat"", ""dog""]"\nb.jpg,"[""dog""]"\n',
+    "image,labels\na.jpg,\"['cat', 'dog']\"\nb.jpg,[dog]\n",
+], ids=["Windows", "order of columns", "capitals", "semicolons", "empty rows", "JSON", "Python"])  # fmt: skip
+def test_tables_of_other_programs(tmp_path, content):
+    for name in ("a.jpg", "b.jpg"):
+        write_image(tmp_path / name)
+    write_table(tmp_path, "labels.csv", content)
+    index = read(tmp_path)
+    assert index.classes == ("background", "cat", "dog")
+    assert [row.tags for row in index.images] == [("cat", "dog"), ("dog",)]
+
+
+@pytest.mark.parametrize("forms", [("NFC", "NFD"), ("NFD", "NFC")])
+def test_names_in_another_unicode_form_are_found(tmp_path, forms):
+    on_disk, in_table = (unicodedata.normalize(form, "Käfer.jpg") for form in forms)
+    write_image(tmp_path / on_disk)
+    write_table(tmp_path, "labels.csv", f"image,labels\n{in_table},beetle\n")
+    assert [row.path for row in read(tmp_path).images] == [str(tmp_path / on_disk)]
+
+
+@pytest.mark.parametrize("joined", ["cat dog", "cat,dog", "cat | dog"])
+def test_labels_that_join_other_classes_are_refused_unless_listed(tmp_path, joined):
+    for name in ("a.jpg", "b.jpg", "c.jpg"):
+        write_image(tmp_path / name)
+    write_table(tmp_path, "labels.csv", f'image,labels,split\na.jpg,"{joined}",\nb.jpg,dog,\nc.jpg,cat,\n')
+    with pytest.raises(DatasetProblems, match=f"line 2: a.jpg: class {joined!r} joins".replace("|", r"\|")):
+        read(tmp_path)
+    (tmp_path / "classes.txt").write_text(f"{joined}\ncat\ndog\n")
+    assert read(tmp_path).classes == ("background", joined, "cat", "dog")
+
+
+# Malformed lines ----------------------------------------------------------------------------------
+
+GOOD = '{"image": "good.jpg", "labels": ["dog"]}'
+
+
+def problems_of(folder, name, content):
+    """Return the texts of the problems; each has to be in line 2 of the table."""
+    write_image(folder / "good.jpg")
+    write_image(folder / "a.jpg")
+    write_table(folder, name, content)
+    with pytest.raises(DatasetProblems) as caught:
+        read(folder)
+    assert {tuple(problem[:2]) for problem in caught.value.problems} == {(name, 2)}
+    return [problem.text for problem in caught.value.problems]
+
+
+@pytest.mark.parametrize(("line", "text"), [
+    ('{"image": "a.jpg", "labels": ["dog"]', "Invalid JSON: EOF while parsing"),
+    ("3", "should be an object"),
+    ('{"image": "a.jpg", "label": ["dog"]}', "label: Extra inputs are not permitted. Write it like {"),
+    ('{"image": "a.jpg", "labels": ["dog", 3]}', "labels: Input should be a valid string"),
+    ('{"image": null, "labels": ["dog"]}', "no path. Name the image's file"),
+    ('{"image": "a.jpg"}', "a.jpg: no tag. Name the classes in the image, or remove the row."),
+    ('{"image": "a\\u0000.jpg", "labels": ["dog"]}', "a\\x00.jpg: the path is not UTF-8 text"),
+    ('{"image": "../a\\n.jpg", "labels": ["dog"]}', "../a\\n.jpg: the path leaves the folder"),
+    ('{"image": "./good.jpg", "labels": ["cat"]}', "good.jpg: already in line 1. Remove one of the two rows, and"),
+])  # fmt: skip
+def test_bad_json_line(tmp_path, line, text):
+    assert any(text in problem for problem in problems_of(tmp_path, "labels.jsonl", f"{GOOD}\n{line}\n"))
+
+
+@pytest.mark.parametrize(("line", "text"), [
+    ("a.jpg\tdog\tval\tcat",
+     'a.jpg: more cells than columns. Write the labels into one cell with quotes: "dog;person".'),
+    ("a.jpg\t;\t", "a.jpg: no tag. Name the classes in the image, or remove the row."),
+    ("a.jpg\tdog\tdev", "a.jpg: split 'dev' is unknown. Use train, val, test, or leave it empty."),
+    ("\tdog\tval", "no path. Name the image's file."),
+])  # fmt: skip
+def test_bad_tsv_line(tmp_path, line, text):
+    content = f"image\tlabels\tsplit\r\n{line}\r\ngood.jpg\tdog\ttrain\r\n"
+    assert problems_of(tmp_path, "labels.tsv", content) == [text]
+
+
+def test_problems_of_all_lines_are_reported_together(tmp_path):
+    write_image(tmp_path / "good.jpg")
+    wrong = '{"image": 1, "labels": 2, "split": 3, "x": 4}'
+    lines = ["nonsense", "", GOOD, wrong, GOOD, '{"image": "gone.jpg"}']
+    write_table(tmp_path, "labels.jsonl", "\n".join(lines))
+    with pytest.raises(DatasetProblems, match="\n  labels.jsonl, line 1: Invalid JSON") as caught:
+        read(tmp_path)
+    assert [problem.line for problem in caught.value.problems] == [1, 4, 4, 4, 4, 4, 5, 6, 6]
+
+
+# Tables that cannot be read -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("name", "content", "message"), [
+    ("labels.csv", "picture,labels\na.jpg,dog\n", "no column 'image'. Start with the line 'image,labels,split'"),
+    ("labels.csv", "image,cat,dog\na.jpg,0,1\n", "no column 'labels'. .*; one column per class is not read"),
+    ("labels.csv", "image,labels,splits\na.jpg,dog,val\n", "column 'splits' is unknown"),
+    ("labels.csv", "image,labels,Labels\na.jpg,dog,cat\n", "column 'labels' is unknown or occurs twice"),
+    ("labels.csv", "", "no column 'image'"),
+    ("labels.csv", "image,labels\n,\n", "no rows. Add one for each image"),
+    ("labels.csv", b"image,labels\n\xfc.jpg,dog\n", "not UTF-8. Save it again"),
+    ("labels.csv", 'image,labels\n"a.jpg,dog\nb.jpg,dog\n', "below line 1: unexpected end"),
+    ("labels.tsv", "image,labels\na.jpg,dog\n", r"no column 'image'. .* 'image\\tlabels\\tsplit'.* by tabs"),
+    ("labels.jsonl", b"\xef\xbb\xbf\r\n \r\n", "no rows"),
+])  # fmt: skip
+def test_unreadable_table(tmp_path, name, content, message):
+    write_table(tmp_path, name, content)
+    with pytest.raises(TagsegError, match=rf"{name}: {message}") as caught:
+        read(tmp_path)
+    assert not isinstance(caught.value, DatasetProblems)

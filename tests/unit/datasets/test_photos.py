@@ -1,0 +1,245 @@
+"""Own images with a table of labels: ids, tags, class list, all problems together; and images without a table."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from helpers import write_image, write_labels, write_zero_mask
+from tagseg.datasets.folder.reader import index_photos, index_unlabelled, photos_ground_truth
+from tagseg.datasets.problems import DatasetProblems
+from tagseg.runtime.errors import TagsegError
+from tagseg.storage.index import SPLITS
+
+CLASSES = ("background", "dog")
+REAL = Path(__file__).parents[3].parent / "shared" / "data" / "photos15"
+
+
+def index(folder, random_seed=0, val_fraction=0.25, **options):
+    return index_photos(folder, random_seed=random_seed, val_fraction=val_fraction, **options)
+
+
+def rows_by_id(result):
+    return {row.id: row for row in result.images}
+
+
+def failure(folder, **options):
+    with pytest.raises(TagsegError) as caught:
+        index(folder, **options)
+    return caught.value
+
+
+def problems(folder, **options):
+    """Return the problems (path, line, text) of the folder."""
+    error = failure(folder, **options)
+    assert isinstance(error, DatasetProblems), error
+    return list(error.problems)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Images with spaces, other alphabets, one stem in two folders and with two suffixes."""
+    folder = tmp_path / "my photos"
+    for k, name in enumerate(["a/one.jpg", "b/one.jpg", "two.jpg", "two.png", "Große 犬 1.webp"]):
+        write_image(folder / name, seed=k)
+    write_labels(
+        folder, "a/one.jpg,dog,train", "b/one.jpg,cat;dog,val", "two.jpg, cat ; cat;,train",
+        "two.png,Straße,", "./Große 犬 1.webp,,test",
+    )  # fmt: skip
+    return folder
+
+
+# Good folders -----------------------------------------------------------------------------------
+
+
+def test_ids_paths_tags_and_sizes(folder):
+    result = index(folder)
+    rows = rows_by_id(result)
+    assert result.classes == ("background", "Straße", "cat", "dog")
+    assert list(rows) == sorted(rows) == ["Große 犬 1", "a/one", "b/one", "two.jpg", "two.png"]
+    assert rows["a/one"].path == str(folder / "a" / "one.jpg")
+    assert rows["b/one"].tags == ("cat", "dog") and rows["two.jpg"].tags == ("cat",)
+    assert {(row.width, row.height) for row in rows.values()} == {(12, 8)}
+    assert rows["Große 犬 1"].split == "test" and rows["b/one"].split == "val"
+    assert rows["Große 犬 1"].path == str(folder / "Große 犬 1.webp") and rows["Große 犬 1"].tags == ()
+
+
+def test_ids_stay_unique_where_a_name_looks_like_another_id(tmp_path):
+    for name in ("a.jpg", "a.png", "a.jpg.png", "a.b.jpg"):
+        write_image(tmp_path / name)
+    found = [row.id for row in index_unlabelled(tmp_path, CLASSES)[0].images]
+    assert found == ["a.b", "a.jpg", "a.jpg.png", "a.png"]
+
+
+@pytest.mark.parametrize("where", ["folder", "elsewhere"])
+def test_the_table_may_be_anywhere_its_images_are_in_the_folder(folder, tmp_path, where):
+    write_image(folder / "x, y.jpg")
+    table = write_labels((folder if where == "folder" else tmp_path) / "tables 1", '"x, y.jpg",dog,train')
+    named = "tables 1/labels.csv" if where == "folder" else str(table)
+    assert [row.id for row in index(folder, labels=named).images] == ["x, y"]
+
+
+def test_class_list_fixes_the_order(folder):
+    (folder / "classes.txt").write_text("background\nzebra\ndog\ncat\nStraße\n", encoding="utf-8")
+    result = index(folder)
+    assert result.classes == ("background", "zebra", "dog", "cat", "Straße")
+    assert rows_by_id(result)["b/one"].tags == ("dog", "cat")
+
+
+def test_linked_images_and_folders_are_read_from_another_disk(folder, tmp_path):
+    disk = tmp_path / "disk"
+    for name in ("x.jpg", "photos/y.JFIF"):
+        write_image(disk / f"{name}.jpg").rename(disk / name)
+    (folder / "x.jpg").symlink_to(disk / "x.jpg")
+    (folder / "linked").symlink_to(disk / "photos")
+    write_labels(folder, "x.jpg,dog,train", "linked/y.JFIF,dog,train")
+    (tmp_path / "link").symlink_to(folder)
+    assert list(rows_by_id(index(tmp_path / "link"))) == ["linked/y", "x"]
+
+
+# Problems ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("line", "message"), [
+    ("gone.jpg,dog,train", "gone.jpg: no such image"),
+    ("text.jpg,dog,train", "text.jpg: not a readable image"),
+    ("cut.jpg,dog,train", "cut.jpg: damaged image"),
+    ("./a/one.jpg,dog,train", "a/one.jpg: already in line 2. Remove one"),
+    ("C:/x.jpg,dog,train", "C:/x.jpg: an absolute path. Write it relative"),
+    ("a/../../x.jpg,dog,train", "a/../../x.jpg: the path leaves the folder by `..`"),
+    ("a\\one.jpg,dog,train", "the path holds a backslash. Write /"),
+    (".,dog,train", ".: no path. Name the image's file"),
+    ("loop.jpg,dog,train", "loop.jpg: cannot be read (Too many levels of symbolic links)"),
+    ("pipe.jpg,dog,train", "pipe.jpg: not a readable image (not a file)"),
+    ("a,dog,train", "a: not a readable image (not a file)"),
+    ("x" * 300 + ".jpg,dog,train", "a name longer than 251 bytes, too long for its mask. Shorten it"),
+    ("SegmentationClass/good.png,dog,train", "holds masks. Remove the row"),
+    ("good.jpg,dog;a/b,train", "good.jpg: class 'a/b' h"),
+])  # fmt: skip
+def test_bad_row(folder, line, message):
+    write_bad_files(folder)
+    with open(folder / "labels.csv", "a", encoding="utf-8") as stream:
+        stream.write(line + "\n")
+    ((path, number, text),) = problems(folder)
+    assert (path, number) == ("labels.csv", 7)
+    assert message in text and str(folder) not in text.split(" (")[0]
+    assert str(failure(folder)) == f"{folder}: 1 problem\n  labels.csv, line 7: {text}"
+
+
+def write_bad_files(folder):
+    for name in ("good.jpg", "cut.jpg"):
+        write_image(folder / name)
+    (folder / "cut.jpg").write_bytes((folder / "cut.jpg").read_bytes()[:-60])
+    (folder / "text.jpg").write_text("not an image")
+    (folder / "loop.jpg").symlink_to(folder / "loop.jpg")
+    os.mkfifo(folder / "pipe.jpg")
+    write_zero_mask(folder / "SegmentationClass" / "good.png")
+
+
+def test_class_outside_the_list(folder):
+    (folder / "classes.txt").write_text("dog\nStraße\n", encoding="utf-8")
+    remedy = "is not in the class list. Add it to classes.txt, or remove this label."
+    assert problems(folder) == [
+        ("labels.csv", 3, f"b/one.jpg: class 'cat' {remedy}"),
+        ("labels.csv", 4, f"two.jpg: class 'cat' {remedy}"),
+    ]
+
+
+def test_problems_of_the_class_list_and_of_all_rows_are_reported_together(folder):
+    (folder / "classes.txt").write_text("dog\ndog\n", encoding="utf-8")
+    write_labels(folder, "gone.jpg,cat,trian", "a/one.jpg,,train,x", "../x.jpg,,val")
+    found = problems(folder)
+    expected = [("classes.txt", 0), *(("labels.csv", line) for line in (2, 2, 3, 3, 4, 4))]
+    assert [(path, line) for path, line, _ in found] == expected
+    assert "class 'dog' is listed twice" in found[0].text
+
+
+def test_each_invalid_class_name_is_reported_once(folder):
+    write_labels(folder, "a/one.jpg,.x;a/b,train", "b/one.jpg,Background;.x,train")
+    found = [(line, text.split(": ")[1].split("'")[1]) for _, line, text in problems(folder)]
+    assert found == [(2, ".x"), (2, "a/b"), (3, "Background")]
+
+
+@pytest.mark.parametrize("count", [0, 255])
+def test_no_class_or_too_many(folder, count):
+    write_labels(folder, f"a/one.jpg,{';'.join(f'c{k}' for k in range(count))},test")
+    ((path, line, text),) = problems(folder)
+    assert (path, line) == ("", 0) and f"{count} classes" in text
+
+
+def test_at_most_fifty_problems_are_printed(folder):
+    write_labels(folder, *(f"gone{k}.jpg,dog,train" for k in range(70)))
+    first, *rest = str(failure(folder)).splitlines()
+    assert first == f"{folder}: 70 problems" and len(rest) == 51
+    assert rest[49].startswith("  labels.csv, line 51: ") and rest[-1] == "  and 20 more problems"
+
+
+@pytest.mark.parametrize(("labels", "message"), [
+    ("gone.csv", r"gone\.csv: no such file\. Write a table"),
+    ("labels.xlsx", r"labels\.xlsx: not a table of labels. Give it a name that ends in \.csv, \.tsv, \.jsonl, "),
+    ("a", "a: not a table of labels"),
+    (None, "holds labels.csv and labels.jsonl. Name one of them"),
+])  # fmt: skip
+def test_bad_name_of_a_table(folder, labels, message):
+    (folder / "labels.jsonl").write_text("{}")
+    with pytest.raises(TagsegError, match=message):
+        index(folder, labels=labels)
+
+
+def test_missing_table_and_folder(folder):
+    (folder / "labels.csv").unlink()
+    write_image(folder / "flat" / "a.jpg")
+    text = str(failure(folder / "flat"))
+    assert "flat/labels.csv: no such file. Write a table there" in text and "one folder per class" in text
+    assert "gone: no such folder. Name the folder" in str(failure(folder / "gone"))
+
+
+# Images without a table --------------------------------------------------------------------
+
+
+def test_new_images_are_listed_without_those_of_our_results(folder, monkeypatch):
+    write_image(folder / "c" / "d" / "LOUD.JPG", format="JPEG")
+    for name in (".hidden.jpg", ".cache/x.jpg", "@eaDir/x.jpg", "results/photos/overlays/a.jpg"):
+        write_image(folder / name)
+    write_zero_mask(folder / "SegmentationClass" / "two.png")
+    (folder / "inside").symlink_to(folder / "a")
+    monkeypatch.chdir(folder)
+    result, messages = index_unlabelled(Path(), CLASSES, Path("results"))
+    assert [row.id for row in result.images] == [
+        "Große 犬 1", "a/one", "b/one", "c/d/LOUD", "inside/one", "two.jpg", "two.png",
+    ]  # fmt: skip
+    assert {(row.split, row.tags, row.width) for row in result.images} == {("test", (), 12)}
+    assert result.classes == CLASSES and messages == []
+
+
+def test_unreadable_new_images_are_skipped_with_a_message(folder):
+    good = index_unlabelled(folder, CLASSES)[0].images
+    write_bad_files(folder)
+    (folder / "phone.HEIC").write_bytes(b"")
+    try:
+        Path(os.fsdecode(os.fsencode(folder) + b"/\xfc.jpg")).write_bytes(b"")
+        not_utf8 = {"\\udcfc.jpg"}
+    except OSError:  # this file system takes names in UTF-8 only
+        not_utf8 = set()
+    result, messages = index_unlabelled(folder, CLASSES)
+    assert {row.id for row in result.images} == {row.id for row in good} | {"good"}
+    expected = {"cut.jpg", "text.jpg", "loop.jpg", "pipe.jpg", "phone.HEIC"} | not_utf8
+    assert {message.split(": ")[0] for message in messages} == expected
+    assert any("this image format is not read. Convert it to one of .bmp" in message for message in messages)
+
+
+def test_a_folder_without_any_readable_image(tmp_path):
+    with pytest.raises(TagsegError, match=r"no readable image. Put images there \(\.b"):
+        index_unlabelled(tmp_path, CLASSES)
+    (tmp_path / "a.jpg").write_bytes(b"")
+    with pytest.raises(TagsegError, match=r"no readable image. .*a\.jpg: not a read"):
+        index_unlabelled(tmp_path, CLASSES)
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason="the real images are not on this machine")
+def test_real_images():
+    result = index(REAL)
+    assert len(result.images) == 447 and len(result.classes) == 16
+    assert (len(result.of_split("train")), len(result.of_split("val"))) == (337, 110)
+    assert sum(len(photos_ground_truth(REAL, result, split, REAL)) for split in SPLITS) == 447
+    assert result.classes[1:] == tuple((REAL / "classes.txt").read_text().split()[1:])

@@ -1,0 +1,140 @@
+"""Scores against hand counts and loops over pixels. Tolerance: 1e-9 percent (all is float64)."""
+
+import math
+
+import numpy as np
+import pytest
+
+from tagseg.evaluation.metrics import Confusion, average_precision, intersection_over_union, scores
+
+VOID = 255
+
+
+def confusion_of(truth, prediction, classes):
+    confusion = Confusion(classes)
+    confusion.add(np.asarray(truth, np.uint8), np.asarray(prediction, np.uint8))
+    return confusion
+
+
+def iou_by_loop(pairs, classes, void_counts_as_background):
+    """IoU in percent by counting each pixel into intersection and union of each class."""
+    intersection, union = [0] * classes, [0] * classes
+    for truth, prediction in pairs:
+        for t, p in zip(truth.ravel().tolist(), prediction.ravel().tolist(), strict=True):
+            if t == VOID:
+                continue
+            if p == VOID:
+                if not void_counts_as_background:
+                    continue
+                p = 0
+            for label in range(classes):
+                intersection[label] += t == label and p == label
+                union[label] += t == label or p == label
+    return [100 * i / u if u else math.nan for i, u in zip(intersection, union, strict=True)]
+
+
+def average_precision_by_loop(relevant, scored):
+    """Area under the precision-recall curve in percent, a threshold at each score that occurs."""
+    area, recall = 0.0, 0.0
+    for threshold in sorted(set(scored.tolist()), reverse=True):
+        taken = [r for r, s in zip(relevant.tolist(), scored.tolist(), strict=True) if s >= threshold]
+        new_recall = sum(taken) / relevant.sum()
+        area += (new_recall - recall) * sum(taken) / len(taken)
+        recall = new_recall
+    return 100 * area
+
+
+def random_pairs(seed, classes=6, void=True):
+    rng = np.random.default_rng(seed)
+    labels = [*range(classes), *([VOID] if void else [])]
+    shapes = [(13, 7), (5, 11), (1, 1)]
+    return [tuple(rng.choice(labels, size=shape).astype(np.uint8) for _ in range(2)) for shape in shapes]
+
+
+def test_hand_count():
+    truth = [[0, 0, 1, 1], [2, 2, VOID, 1]]
+    prediction = [[0, 1, 1, 1], [2, VOID, 2, 0]]
+    confusion = confusion_of(truth, prediction, 3)
+    assert confusion.counts.tolist() == [[1, 1, 0, 0], [1, 2, 0, 0], [0, 0, 1, 1]]
+    assert confusion.counts.dtype == np.int64
+    score = scores(confusion, ("background", "cat", "dog"), images=1)
+    # Void as background: background 1 of 4, cat 2 of 4, dog 1 of 2.
+    assert score.iou == pytest.approx({"background": 25, "cat": 50, "dog": 50}, abs=1e-9)
+    assert score.miou == pytest.approx(125 / 3, abs=1e-9)
+    # Void skipped: background 1 of 3, cat 2 of 4, dog 1 of 1.
+    assert score.miou_void_skipped == pytest.approx(100 * (1 / 3 + 1 / 2 + 1) / 3, abs=1e-9)
+    assert score.coverage == pytest.approx(6 / 7, abs=1e-12)
+    assert score.pixel_accuracy == pytest.approx(100 * 4 / 7, abs=1e-9)
+    assert score.confusion == confusion.counts.tolist()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_both_conventions_agree_with_a_loop_over_pixels(seed):
+    pairs = random_pairs(seed)
+    confusion = Confusion(6)
+    for truth, prediction in pairs:
+        confusion.add(truth, prediction)
+    for square, as_background in (
+        (confusion.void_as_background(), True),
+        (confusion.void_skipped(), False),
+    ):
+        expected = iou_by_loop(pairs, 6, as_background)
+        np.testing.assert_allclose(intersection_over_union(square), expected, rtol=0, atol=1e-9)
+
+
+def test_one_matrix_over_the_set_is_not_the_mean_over_images():
+    confusion = confusion_of([[1] * 9], [[1] * 9], 2)
+    confusion.add(np.array([[1]], np.uint8), np.array([[0]], np.uint8))
+    assert intersection_over_union(confusion.void_as_background())[1] == pytest.approx(90, abs=1e-9)
+
+
+def test_class_absent_everywhere_is_not_in_the_mean():
+    confusion = confusion_of([[0, 0, 1, 1]], [[0, 0, 1, 0]], 3)
+    assert np.isnan(intersection_over_union(confusion.void_as_background())).tolist() == [False, False, True]
+    score = scores(confusion, ("background", "cat", "dog"), 1)
+    assert score.iou["dog"] is None
+    assert score.miou == pytest.approx((200 / 3 + 50) / 2, abs=1e-9)
+
+
+def test_nothing_scored_is_zero_not_an_error():
+    score = scores(Confusion(2), ("background", "cat"), 0)
+    assert (score.miou, score.pixel_accuracy, score.coverage) == (0, 0, 0)
+
+
+def test_different_shapes_are_an_error():
+    with pytest.raises(ValueError, match=r"ground truth \(2, 3\) and prediction \(3, 2\) differ in size"):
+        Confusion(2).add(np.zeros((2, 3), np.uint8), np.zeros((3, 2), np.uint8))
+
+
+@pytest.mark.parametrize("side", ["truth", "prediction"])
+def test_label_beyond_the_classes_is_an_error(side):
+    good, bad = np.zeros((2, 2), np.uint8), np.full((2, 2), 3, np.uint8)
+    pair = (bad, good) if side == "truth" else (good, bad)
+    confusion = Confusion(3)
+    with pytest.raises(ValueError, match="beyond the 3 classes"):
+        confusion.add(*pair)
+    assert not confusion.counts.any()
+
+
+def test_predicted_label_under_a_true_void_is_not_scored():
+    assert not confusion_of([[VOID]], [[77]], 3).counts.any()
+
+
+@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("distinct", [3, 10, 10_000])
+def test_average_precision_agrees_with_a_threshold_loop(seed, distinct):
+    rng = np.random.default_rng(seed)
+    relevant = rng.random(60) < 0.3
+    scored = rng.integers(distinct, size=60) / distinct
+    expected = average_precision_by_loop(relevant, scored)
+    assert average_precision(relevant, scored) == pytest.approx(expected, abs=1e-9)
+    shuffled = rng.permutation(60)
+    assert average_precision(relevant[shuffled], scored[shuffled]) == pytest.approx(expected, abs=1e-9)
+
+
+def test_average_precision_where_all_tie_is_the_fraction_of_relevant():
+    assert average_precision(np.array([1, 0, 0, 0], bool), np.ones(4)) == pytest.approx(25, abs=1e-9)
+
+
+def test_average_precision_of_a_class_nobody_carries_is_nan():
+    assert math.isnan(average_precision(np.zeros(3, bool), np.arange(3.0)))

@@ -1,0 +1,116 @@
+"""The paper's tables 1 to 3 with our scores in them."""
+
+from statistics import mean
+
+import pytest
+
+import build_table_1
+import build_table_2
+import build_table_3
+from tagseg.datasets.voc.devkit import VOC_CLASSES
+from tagseg.evaluation import paper
+from tagseg.evaluation.comparison import TableRow, other_sizes, unscored
+from tagseg.evaluation.metrics import Scores
+from tagseg.evaluation.scores import ScoreFile
+from tagseg.evaluation.tables import markdown
+
+VOC = ("background", *VOC_CLASSES)
+COCO = paper.coco_classes()
+OTHER = ("background", "cat", "dog")
+
+
+def stairs(classes, first=40.0, split="val", images=1449):
+    """Return scores with the IoU `first` + n / 2 for class n."""
+    iou = {name: first + n / 2 for n, name in enumerate(classes)}
+    return ScoreFile(split, Scores(mean(iou.values()), 0.0, iou, 50.0, 1.0, images, [[0]]))
+
+
+def table_1(rows, files, classes):
+    table = build_table_1.ablation([TableRow(name=name, paper=name) for name in rows], files, classes)
+    return table.text(), markdown(table)
+
+
+def test_table_1_compares_with_the_papers_rows():
+    rows = ("CAM", "C42", "C41 + retrain", "C42 + retrain")
+    lines, text = table_1(rows, [stairs(VOC), stairs(VOC, 50.0), None, stairs(VOC)], VOC)
+    assert [line[:2] for line in lines] == [
+        ["CAM", "tagseg"],
+        *([name, by] for name in ("C42", "C41 + retrain") for by in ("Luo & Yang", "tagseg")),
+        ["C42 + retrain", "tagseg"],
+    ]
+    assert lines[0][2:5] == ["40.0", "40.5", "41.0"] and lines[0][-1] == "45.0"
+    assert lines[1][2:5] == ["80.8", "43.0", "31.0"] and lines[1][-1] == "52.4"
+    assert lines[3][-1] == "64.5" and lines[4][2:] == [""] * 22
+    assert "trains their networks" in text and "Not comparable" not in text
+    bold = [line.count("**") // 2 for line in text.splitlines() if line.startswith("| C")]
+    assert bold == [0, 0, 22, 0, 0, 0], "the best of ours"
+
+
+def test_table_1_of_other_classes_has_our_rows_alone():
+    lines, text = table_1(("blocks.6", "C41"), [stairs(OTHER), stairs(OTHER, images=0)], OTHER)
+    assert lines == [["blocks.6", "tagseg", "40.0", "40.5", "41.0", "40.5"], ["C41", "tagseg", *[""] * 4]]
+    assert "Without the paper's rows" in text and "Not comparable" not in text
+
+
+def test_the_index_decides_on_the_order_of_the_classes():
+    turned = (VOC[0], *VOC[:0:-1])
+    (theirs, ours), _ = table_1(("C41",), [stairs(turned)], turned)
+    assert (theirs[3], ours[3]) == ("53.1", "40.5"), "tvmonitor"
+    assert (theirs[-2], ours[-2]) == ("53.7", "50.0"), "aeroplane"
+
+
+def test_notes_explain_empty_cells_and_other_images():
+    assert "trains their networks" in unscored([None, stairs(VOC)])[0]
+    assert "no image of val has ground truth" in unscored([stairs(VOC, images=0)])[0]
+    few = [stairs(VOC, images=5), stairs(VOC), None, stairs(VOC, images=0)]
+    (note,) = other_sizes(few, paper.VOC_IMAGES)
+    assert "of val are over 5 images, the paper's over 1,449" in note
+
+
+def method(val, name="tagseg"):
+    return paper.Method(paper.CLASS_LABELS, name, "", "10k", val, None)
+
+
+@pytest.mark.parametrize("val", [0.0, 38.1, 38.2, 51.0, 58.4, 60.0, 61.15, 61.2, 64.5, 90.0])
+def test_ours_follows_the_last_that_is_no_better(val):
+    """The reference walks down the finished table."""
+    ours = method(val)
+    rows = build_table_2.merged([ours], paper.table_2())
+    below = rows[rows.index(ours) + 1 :]
+    above = [row for row in rows[: rows.index(ours)] if row.supervision == paper.CLASS_LABELS]
+    assert all(row.val > val for row in below if row.train_set == "10k")
+    assert len(above) == 6 or (above[-1].train_set == "10k" and above[-1].val <= val)
+    assert [row for row in rows if row is not ours] == paper.table_2()
+
+
+def test_several_of_ours_go_from_low_to_high_and_then_those_not_run():
+    scores = {"a": None, "b": 99.0, "c": 98.0, "d": None, "e": 1.0}
+    table = build_table_2.comparison([method(val, name) for name, val in scores.items()])
+    names = [row[1] for row in table.rows]
+    assert names[-5:] == ["Luo & Yang (ResNet101)", "c", "b", "a", "d"]
+    assert names[names.index("e") + 1] == "EM-Adapt"
+    assert table.best_among == frozenset(range(3, 25)), "of class labels"
+
+
+def test_table_3_compares_with_the_papers():
+    table = build_table_3.by_class(stairs(COCO, 0.0).scores)
+    lines, text = table.text(), markdown(table)
+    assert table.header == ("category", "class", "SEC", "DSRG", "Luo & Yang", "tagseg")
+    assert [line[1] for line in lines] == [*COCO, ""]
+    assert lines[0] == ["Background", "background", "74.3", "80.6", "73.9", "0.0"]
+    assert lines[1] == ["Person", "person", "43.6", "", "48.7", "0.5"]
+    assert lines[-1] == ["mean IoU", "", "22.4", "26.0", "29.9", "20.0"]
+    assert "Luo & Yang has 9: backpack, handbag, " in text
+    assert "tagseg has 1: background." in text
+
+
+def test_table_3_without_our_numbers():
+    lines = build_table_3.by_class(None).text()
+    assert len(lines) == 82 and {line[-1] for line in lines} == {""}
+
+
+def test_a_class_that_does_not_occur_is_an_empty_cell():
+    iou = dict.fromkeys(COCO, 50.0) | {"toaster": None, "fork": 0.0}
+    table = build_table_3.by_class(Scores(49.0, 49.0, iou, 1.0, 1.0, 9, [[0]]))
+    cells = {row[1]: row[-1] for row in table.rows}
+    assert (cells["toaster"], cells["fork"], cells[""]) == (None, 0.0, 49.0)

@@ -1,0 +1,196 @@
+"""Backbones: resolution, nodes, normalisation, batch norm, and unknown names."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from seeded_networks import noise, seeded
+from tagseg.models.backbones import Backbone, build_backbone, freeze_batch_norm
+from tagseg.models.classifier import Classifier
+from tagseg.models.networks import remove_stride
+from tagseg.models.nodes import canonical_node
+from tagseg.models.registry import NETWORKS, architecture
+from tagseg.models.settings import ClassifierSettings
+from tagseg.models.torchvision_compat import torchvision
+from tagseg.runtime.errors import TagsegError
+
+# ------------------------------------------------------------------------------------- resolution
+
+
+@pytest.mark.parametrize("name", ["resnet18", "resnet50", "vgg16", "efficientnet_lite0", "timm:resnet10t"])
+@pytest.mark.parametrize("stride", [8, 16, 32])
+def test_maps_have_one_position_per_stride(name, stride):
+    with torch.device("meta"):  # sizes need no computation
+        backbone = build_backbone(name, None, stride).eval()
+        for size in (64, 65, 81, 33):
+            maps = backbone(torch.zeros(2, 3, size, size + 16))
+            assert maps.shape == (2, backbone.channels, -(-size // stride), -(-(size + 16) // stride))
+
+
+@pytest.mark.parametrize("dilated", [(False, False, True), (False, True, True)])
+@pytest.mark.parametrize(("name", "convolutions"), [("resnet50", 53), ("resnet101", 104)])
+def test_removed_strides_equal_torchvisions_dilation(name, convolutions, dilated):
+    """For bottlenecks only: torchvision cannot dilate the blocks of ResNet-18 and -34."""
+    theirs = getattr(torchvision.models, name)(replace_stride_with_dilation=list(dilated)).eval()
+    ours = architecture(name).build(16 if not dilated[1] else 8).eval()
+    ours.load_state_dict(theirs.state_dict())
+    same = [
+        (a.stride, a.dilation, a.padding) == (b.stride, b.dilation, b.padding)
+        for a, b in zip(ours.modules(), theirs.modules(), strict=True)
+        if isinstance(a, nn.Conv2d)
+    ]
+    assert len(same) == convolutions and all(same)
+    pixels = noise(64) / 127.5 - 1
+    with torch.no_grad():
+        torch.testing.assert_close(ours(pixels), theirs(pixels), rtol=1e-5, atol=1e-5)
+
+
+def test_removed_stride_keeps_the_values_at_the_coarse_positions():
+    torch.manual_seed(0)
+    strided = torchvision.models.resnet18().layer4.eval()
+    dilated = torchvision.models.resnet18().layer4.eval()
+    dilated.load_state_dict(strided.state_dict())
+    assert remove_stride(dilated, 1) == 2
+    maps = torch.randn(1, 256, 12, 12)
+    with torch.no_grad():
+        torch.testing.assert_close(dilated(maps)[:, :, ::2, ::2], strided(maps), rtol=1e-4, atol=1e-5)
+
+
+def test_vgg16_has_torchvisions_layers_with_3x3_pools():
+    torch.manual_seed(0)
+    theirs = torchvision.models.vgg.make_layers(torchvision.models.vgg.cfgs["D"])
+    for position in (4, 9, 16, 23, 30):
+        assert isinstance(theirs[position], nn.MaxPool2d)
+        theirs[position] = nn.MaxPool2d(3, 2, padding=1)
+    backbone = build_backbone("vgg16", None, 32).eval()
+    backbone.network.features.load_state_dict(theirs.state_dict(), strict=True)
+    pixels = noise(64)
+    with torch.no_grad():
+        expected = theirs((pixels - backbone.mean) / backbone.std)
+        torch.testing.assert_close(backbone(pixels), expected, rtol=1e-4, atol=1e-6)
+
+
+def test_vgg16_starts_with_torchvisions_random_values():
+    """Normal, of variance 2 over the outputs of a kernel, without offsets."""
+    torch.manual_seed(0)
+    features = architecture("vgg16").build(8).features
+    convolutions = [layer for layer in features if isinstance(layer, nn.Conv2d)]
+    assert len(convolutions) == 13
+    for layer in convolutions:
+        assert not layer.bias.any()
+        assert layer.weight.std().item() == pytest.approx((2 / (9 * layer.out_channels)) ** 0.5, rel=0.05)
+
+
+# ------------------------------------------------------------------------------------------ nodes
+
+NODES = [("resnet50", node) for node in ("C41", "C42", "C43", "layer2")]
+NODES += [("resnet18", "layer1.0.conv1"), ("efficientnet_lite0", "blocks.4"), ("timm:resnet10t", "layer3")]
+
+
+@pytest.mark.parametrize(("name", "node"), NODES)
+def test_a_node_gives_what_a_hook_on_the_whole_network_sees(name, node):
+    network, seen = seeded(name, 16), {}
+    backbone = build_backbone(name, None, 16, node).eval()
+    backbone.network.load_state_dict(network.state_dict(), strict=False)
+    module = network.get_submodule(canonical_node(node))
+    module.register_forward_hook(lambda _, __, output: seen.update(maps=output))
+    with torch.no_grad():
+        maps = backbone(noise(64))
+        network((noise(64) - backbone.mean) / backbone.std)
+    assert backbone.channels == seen["maps"].shape[1]
+    tolerance = 1e-5 * seen["maps"].abs().max().item()
+    torch.testing.assert_close(maps, seen["maps"], rtol=1e-5, atol=tolerance)
+
+
+@pytest.mark.parametrize(
+    ("name", "node", "last", "first_absent"),
+    [
+        ("resnet18", "C41", "layer4.0", "layer4.1"),
+        ("efficientnet_lite0", "blocks.4", "blocks.4", "blocks.5"),
+        ("vgg16", "features.16", "features.14", "features.17"),
+    ],
+)
+def test_layers_after_a_node_are_not_built(name, node, last, first_absent):
+    with torch.device("meta"):
+        modules = dict(build_backbone(name, None, 32, node).network.named_modules())
+    assert last in modules and first_absent not in modules
+
+
+@pytest.mark.parametrize(
+    ("name", "stride", "node", "message"),
+    [
+        ("resnet18", 32, "layer5", r"'layer5': .*layer4\.1"),
+        ("vgg16", 8, "C41", r"'layer4\.0': .*features\.0 to features\.30\.$"),
+        ("resnet18", 32, "fc", "'fc': no feature maps"),
+        ("resnet18", 32, "flatten", "'flatten': no feature maps"),
+        ("resnet18", 4, None, r"output_stride 4: .*\(8, 16, 32\)"),
+        ("resnet19", 32, None, "resnet19.*resnet18.*vgg16.*timm:<name>"),
+        ("", 32, None, "resnet18.*vgg16.*timm:<name>"),
+        ("timm:resnet7t", 32, None, "no such network"),
+        ("timm:mobilenetv3_small_050", 16, None, "no output stride 16. Set output_stride: 32"),
+        ("timm:vit_tiny_patch16_224", 32, None, "Use a convolutional network"),
+    ],
+)
+def test_backbones_that_cannot_be_built_have_a_clear_error(name, stride, node, message):
+    with torch.device("meta"), pytest.raises(TagsegError, match=message):
+        build_backbone(name, None, stride, node)
+
+
+# ------------------------------------------------------------------------------------- classifiers
+
+CLASSIFIED = {  # pooled node, its channels, available strides
+    "resnet18": ("layer4", 512, (8, 16, 32)),
+    "resnet34": ("layer4", 512, (8, 16, 32)),
+    "resnet50": ("layer4", 2048, (8, 16, 32)),
+    "resnet101": ("layer4", 2048, (8, 16, 32)),
+    "resnet152": ("layer4", 2048, (8, 16, 32)),
+    "vgg16": ("features.30", 512, (8, 16, 32)),
+    "efficientnet_lite0": ("bn2", 1280, (8, 16, 32)),
+    "timm:convnext_atto": ("stages.3", 320, (8, 16, 32)),
+    "timm:mobilenetv3_small_050": ("blocks.5", 288, (32,)),
+}
+
+
+@pytest.mark.parametrize("name", [*NETWORKS, *(name for name in CLASSIFIED if name.startswith("timm:"))])
+def test_every_registered_network_is_a_classifier(name):
+    node, channels, strides = CLASSIFIED[name]
+    assert architecture(name).classified == node
+    for stride in strides:
+        with torch.device("meta"):
+            settings = ClassifierSettings(backbone=name, weights=None, output_stride=stride)
+            classifier = Classifier(settings, 21).eval()
+            scores, cam = classifier.scores_and_cam(torch.zeros(2, 3, 96, 128))
+        assert (classifier.head.in_features, classifier.head.out_features) == (channels, 20)
+        assert scores.shape == (2, 20) and cam.shape == (2, 20, 96 // stride, 128 // stride)
+
+
+# ------------------------------------------------------------------------- normalisation, batch norm
+
+
+@pytest.mark.parametrize(
+    ("name", "mean", "std"),
+    [
+        ("resnet18", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+        ("efficientnet_lite0", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+    ],
+)
+def test_images_are_normalised_from_0_to_255(name, mean, std):
+    maps = Backbone(nn.Sequential(nn.Identity()), "0", architecture(name))(noise(16).to(torch.uint8))
+    shape = (1, 3, 1, 1)
+    expected = (noise(16).numpy() / 255 - np.reshape(mean, shape)) / np.reshape(std, shape)
+    np.testing.assert_allclose(maps.numpy(), expected, atol=1e-5)
+
+
+def test_normalisation_is_not_part_of_a_checkpoint():
+    keys = Backbone(nn.Sequential(nn.Conv2d(3, 2, 1)), "0", architecture("vgg16")).state_dict()
+    assert list(keys) == ["network.0.weight", "network.0.bias"]
+
+
+def test_frozen_batch_norm_stays_frozen_in_training():
+    network = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4)).train()
+    freeze_batch_norm(network)
+    before = {key: value.clone() for key, value in network.state_dict().items()}
+    network(noise(8)).sum().backward()
+    torch.testing.assert_close(dict(network.state_dict()), before, rtol=0, atol=0)
+    assert network[1].weight.grad is None and network[0].weight.grad is not None

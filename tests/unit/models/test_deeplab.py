@@ -1,0 +1,294 @@
+"""DeepLab-LargeFOV: VGG16's and ResNet-101's changes, the head, the resolution, its initial weights."""
+
+import gc
+import re
+import weakref
+from unittest.mock import Mock
+
+import pytest
+import torch
+from torch import nn
+
+from tagseg.models import weights
+from tagseg.models.deeplab import DeepLabLargeFov, LargeFovHead, decimated
+from tagseg.models.registry import architecture
+from tagseg.models.settings import SegmenterSettings
+from tagseg.models.weights import Weights
+
+PAPER = {"weights": None, "output_stride": 8, "head_channels": 1024, "head_dilation": 12}
+VGG = SegmenterSettings(backbone="vgg16", **PAPER)
+RESNET = SegmenterSettings(backbone="resnet101", **PAPER)
+SMALL = SegmenterSettings(
+    backbone="timm:resnet10t", weights=None, output_stride=16, head_channels=8, head_dilation=2
+)
+
+
+def on_paper(settings):
+    with torch.device("meta"):  # shapes without millions of weights
+        return DeepLabLargeFov(settings, 21).eval()
+
+
+@pytest.fixture(scope="module")
+def largefov():
+    return on_paper(VGG)
+
+
+@pytest.fixture(scope="module")
+def resnet_largefov():
+    return on_paper(RESNET)
+
+
+def vgg_layers(model, kind):
+    return [layer for layer in model.backbone.modules() if type(layer) is kind]
+
+
+# ------------------------------------------------------------------------------- the paper's networks
+
+
+def test_pools_are_3x3_and_the_last_two_keep_the_resolution(largefov):
+    pools = vgg_layers(largefov, nn.MaxPool2d)
+    assert [pool.kernel_size for pool in pools] == [3] * 5
+    assert [pool.stride for pool in pools] == [2, 2, 2, 1, 1]
+
+
+def test_conv5_alone_is_dilated(largefov):
+    convolutions = vgg_layers(largefov, nn.Conv2d)
+    assert [layer.dilation for layer in convolutions] == [(1, 1)] * 10 + [(2, 2)] * 3
+    assert [layer.padding for layer in convolutions] == [(1, 1)] * 10 + [(2, 2)] * 3
+
+
+def test_the_average_pool_after_pool5_keeps_the_resolution(largefov):
+    assert (largefov.smooth.kernel_size, largefov.smooth.stride, largefov.smooth.padding) == (3, 1, 1)
+
+
+@pytest.mark.parametrize(("size", "positions"), [(241, 31), (321, 41), (328, 41), (401, 51)])
+@pytest.mark.parametrize("network", ["largefov", "resnet_largefov"])
+def test_positions_of_the_papers_inputs(network, size, positions, request):
+    model = request.getfixturevalue(network)
+    scores = model(torch.zeros(1, 3, size, size + 8, device="meta"))
+    assert scores.shape == (1, 21, positions, positions + 1)  # 8 pixels more are a position more
+
+
+def convolution(inputs, outputs, side=1, bias=1):
+    return side * side * inputs * outputs + bias * outputs
+
+
+def parameters(module):
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def head_parameters(inputs):
+    fc6, fc7, scores = convolution(inputs, 1024, 3), convolution(1024, 1024), convolution(1024, 21)
+    return fc6 + fc7 + scores
+
+
+def test_parameters_of_vgg16(largefov):
+    pairs = [(3, 64), (64, 64), (64, 128), (128, 128), (128, 256), (256, 256), (256, 256), (256, 512)]
+    backbone = sum(convolution(*pair, 3) for pair in pairs + 5 * [(512, 512)])
+    assert parameters(largefov.backbone) == backbone == 14_714_688
+    assert parameters(largefov.head) == head_parameters(512) == 5_790_741
+    assert parameters(largefov) == 20_505_429  # 20M, as Chen et al. give it
+
+
+def thin(layer):
+    """Return a layer of the same geometry that adds what it sees: one channel, no maximum."""
+    if isinstance(layer, nn.Conv2d):
+        side, places = layer.kernel_size[0], (layer.stride[0], layer.padding[0], layer.dilation[0])
+    else:
+        side, places = layer.kernel_size, (layer.stride, layer.padding, 1)
+    made = nn.Conv2d(1, 1, side, *places, bias=False, dtype=torch.float64)
+    nn.init.ones_(made.weight)
+    return made
+
+
+def seen(layers, size, position):
+    """Return the first and the last row of the input of `size` pixels on which a position depends."""
+    layers = [layer for layer in layers if isinstance(layer, nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d)]
+    pixels = torch.ones(1, 1, size, size, dtype=torch.float64, requires_grad=True)
+    nn.Sequential(*map(thin, layers))(pixels)[0, 0, position, position].backward()
+    rows = pixels.grad[0, 0].any(dim=1).nonzero()
+    return rows.min().item(), rows.max().item()
+
+
+def test_field_of_view_of_vgg16(largefov):
+    """By hand: 1, then (side - 1) * dilation * stride before the layer, for each layer."""
+    convolutions = 2 * 2 * 1 + 2 * 2 * 2 + 3 * 2 * 4 + 3 * 2 * 8 + 3 * 2 * 2 * 8
+    pools = 2 * 1 + 2 * 2 + 2 * 4 + 2 * 8 + 2 * 8
+    average, fc6 = 2 * 8, 2 * 12 * 8
+    layers = [*largefov.backbone.network.modules(), largefov.smooth, *largefov.head]
+    first, last = seen(layers, 561, 35)
+    assert last - first + 1 == 1 + convolutions + pools + average + fc6 == 435
+    assert seen(layers, 561, 36) == (first + 8, last + 8)  # the stride
+
+
+def test_head_is_fc6_fc7_and_scores_with_dropout(largefov):
+    kinds = [type(layer) for layer in largefov.head]
+    assert kinds == [nn.Conv2d, nn.ReLU, nn.Dropout, nn.Conv2d, nn.ReLU, nn.Dropout, nn.Conv2d]
+    assert largefov.head[0].dilation == largefov.head[0].padding == (12, 12)
+    assert [layer.p for layer in largefov.head if isinstance(layer, nn.Dropout)] == [0.5, 0.5]
+
+
+def test_another_backbone_has_no_average_pool_and_the_head_follows_its_last_block():
+    with torch.device("meta"):
+        settings = SegmenterSettings(backbone="efficientnet_lite0", weights=None, head_channels=32)
+        model = DeepLabLargeFov(settings, 4).eval()
+        assert isinstance(model.smooth, nn.Identity)
+        assert model.head[0].in_channels == 320  # of blocks.6, not of the 1280 before the pooling
+        assert model(torch.zeros(2, 3, 65, 96)).shape == (2, 4, 5, 6)
+
+
+def test_scores_are_the_head_of_the_smoothed_maps():
+    torch.manual_seed(0)
+    model = DeepLabLargeFov(SMALL, 3).eval()
+    model.smooth = nn.AvgPool2d(3, 1, padding=1)
+    images = torch.randint(0, 256, (1, 3, 48, 48)).float()
+    with torch.no_grad():
+        torch.testing.assert_close(model(images), model.head(model.smooth(model.backbone(images))))
+
+
+def test_first_scores_are_small_and_unbiased():
+    torch.manual_seed(0)
+    head = LargeFovHead(64, 5, 128, 12, 0.0).eval()
+    scores = head(torch.rand(2, 64, 9, 9))
+    assert scores.abs().max() < 1
+    assert all((layer.bias == 0).all() for layer in head if isinstance(layer, nn.Conv2d))
+
+
+# ------------------------------------------------------------------ fc6 and fc7 from ImageNet's weights
+
+
+@pytest.fixture(scope="module")
+def features():
+    torch.manual_seed(1)
+    return dict(architecture("vgg16").build(8).state_dict())
+
+
+def fully_connected(first=None, second=None):
+    """Return VGG16's fully connected layers: zeros where nothing is given.
+
+    Expanded tensors need no memory.
+    """
+    zero = torch.zeros(())
+    return {
+        "classifier.0.weight": zero.expand(4096, 25088) if first is None else first,
+        "classifier.0.bias": torch.arange(4096.0),
+        "classifier.3.weight": zero.expand(4096, 4096) if second is None else second,
+        "classifier.3.bias": -torch.arange(4096.0),
+        "classifier.6.weight": zero.expand(1000, 4096),
+        "classifier.6.bias": zero.expand(1000),
+    }
+
+
+@pytest.mark.parametrize(("channels", "step"), [(1024, 4), (512, 8), (256, 16), (4096, 1)])
+def test_every_nth_output_is_kept(channels, step):
+    outputs = torch.arange(4096.0)[:, None]
+    state = fully_connected(outputs.expand(4096, 25088), outputs.expand(4096, 4096))
+    head = decimated(Weights("w.pth", state), channels)
+    kept = torch.arange(channels) * step
+    assert head["0.weight"].shape == (channels, 512, 3, 3)
+    assert head["3.weight"].shape == (channels, channels, 1, 1)
+    assert all((head[key].flatten(1) == kept[:, None]).all() for key in ("0.weight", "3.weight"))
+    assert (head["0.bias"] == kept).all() and (head["3.bias"] == -kept).all()
+
+
+def test_rows_and_columns_0_3_and_6_are_kept_of_every_input_map():
+    state = fully_connected(
+        torch.arange(25088.0).expand(4096, 25088), torch.arange(4096.0).expand(4096, 4096)
+    )
+    head = decimated(Weights("w.pth", state), 1024)
+    expected = [
+        [[49 * channel + 7 * row + column for column in (0, 3, 6)] for row in (0, 3, 6)]
+        for channel in range(512)
+    ]
+    assert (head["0.weight"] == torch.tensor(expected, dtype=torch.float32)).all()
+    assert (head["3.weight"][:, :, 0, 0] == torch.arange(0.0, 4096, 4)).all()
+
+
+def test_fc6_answers_like_the_fully_connected_layer(features):
+    """On maps that are 0 except under the kept taps: a 7x7 grid for it, 12 positions apart for fc6."""
+    torch.manual_seed(0)
+    first = torch.zeros(4096, 25088)
+    first[:40] = torch.randn(40, 25088)
+    taps = torch.randn(512, 3, 3)
+    coarse, fine = torch.zeros(1, 512, 7, 7), torch.zeros(1, 512, 25, 25)
+    coarse[0, :, ::3, ::3] = fine[0, :, ::12, ::12] = taps
+    head = LargeFovHead(512, 3, 1024, 12, 0.5).eval()
+    head.start_from(Weights("w.pth", fully_connected(first)))
+    with torch.no_grad():
+        expected = first[:40] @ coarse.flatten() + torch.arange(40.0)
+        torch.testing.assert_close(head[0](fine)[0, :10, 12, 12], expected[::4], rtol=1e-4, atol=1e-3)
+
+
+@pytest.fixture
+def vgg_file(monkeypatch, features):
+    """`read_state` returns a whole VGG16, once."""
+    monkeypatch.setattr(weights, "read_state", Mock(side_effect=[{**features, **fully_connected()}]))
+    return VGG.model_copy(update={"weights": "vgg16.pth"})
+
+
+def test_a_file_of_vgg16_initialises_backbone_fc6_and_fc7(vgg_file, features, caplog):
+    caplog.set_level("INFO")
+    model = DeepLabLargeFov(vgg_file, 21)
+    torch.testing.assert_close(dict(model.backbone.network.state_dict()), features, rtol=0, atol=0)
+    assert not model.head[0].weight.any() and not model.head[3].weight.any()
+    assert (model.head[0].bias == torch.arange(0.0, 4096, 4)).all()
+    assert model.head[6].weight.std().item() == pytest.approx(0.01, rel=0.05)  # the classes' are random
+    assert model.head.pretrained == (model.head[0], model.head[3])
+    assert "fc6 and fc7 start from the fully connected layers of the weights vgg16.pth" in caplog.messages
+
+
+def test_half_precision_weights_become_float32(features):
+    state = {key: value.half() for key, value in fully_connected().items()}
+    head = LargeFovHead(512, 3, 1024, 12, 0.5)
+    head.start_from(Weights("w.pth", state))
+    assert {parameter.dtype for parameter in head.parameters()} == {torch.float32}
+    assert (head[0].bias == torch.arange(0.0, 4096, 4).half()).all()
+
+
+def test_the_fully_connected_layers_are_freed(monkeypatch, features):
+    whole = {**features, **fully_connected(torch.zeros(4096, 25088))}
+    kept = weakref.ref(whole["classifier.0.weight"])
+    monkeypatch.setattr(weights, "read_state", Mock(side_effect=[whole]))
+    model = DeepLabLargeFov(VGG.model_copy(update={"weights": "vgg16.pth"}), 21)
+    monkeypatch.undo()
+    del whole
+    gc.collect()
+    assert kept() is None
+    held = {key: value.untyped_storage().nbytes() for key, value in model.state_dict().items()}
+    assert held == {key: 4 * value.numel() for key, value in model.state_dict().items()}
+
+
+def without(state, *keys):
+    return {key: value for key, value in state.items() if key not in keys}
+
+
+UNUSABLE = {
+    "no classifier": ({}, 1024, r"no classifier\.0\.weight"),
+    "another first layer": (
+        {**fully_connected(), "classifier.0.weight": torch.zeros(512, 512)},
+        1024,
+        r"no classifier\.0\.weight",
+    ),
+    "no offsets": (without(fully_connected(), "classifier.3.bias"), 1024, r"no classifier\.3\.bias"),
+    "channels": (fully_connected(), 1000, "head_channels 1000: no divisor of VGG16's 4096"),
+}
+
+
+@pytest.mark.parametrize("case", UNUSABLE)
+def test_with_unusable_weights_fc6_and_fc7_stay_random_and_the_log_says_why(case, caplog):
+    caplog.set_level("INFO")
+    state, channels, reason = UNUSABLE[case]
+    head = LargeFovHead(8, 3, channels, 12, 0.5)
+    before = {key: value.clone() for key, value in head.state_dict().items()}
+    head.start_from(Weights("w.pth", state))
+    torch.testing.assert_close(dict(head.state_dict()), before, rtol=0, atol=0)
+    (message,) = caplog.messages
+    assert message.endswith(": fc6 and fc7 start at random") and re.search(reason, message)
+
+
+def test_other_backbones_keep_a_random_head(monkeypatch, caplog):
+    caplog.set_level("INFO")
+    state = {**architecture("timm:resnet10t").build(32).state_dict(), **fully_connected()}
+    monkeypatch.setattr(weights, "read_state", lambda _: state)
+    model = DeepLabLargeFov(SMALL.model_copy(update={"weights": "w.pth"}), 3)
+    assert not model.head[0].bias.any() and caplog.messages == []

@@ -1,0 +1,153 @@
+"""The page, read back by a parser of HTML, and by Jinja and docutils as Snakemake does."""
+
+import base64
+import io
+import re
+from html.parser import HTMLParser
+
+import jinja2
+import numpy as np
+import pytest
+from docutils.core import publish_parts
+from PIL import Image
+
+from tagseg.evaluation.tables import Table
+from tagseg.report import page as report_page
+from tagseg.report.page import Picture, read_picture
+from tagseg.report.run_info import RuleCost
+from tagseg.report.summary import Number
+from tagseg.report.templates import duration, render
+
+# Snakemake names docutils's writer in a way that goes with docutils 2.
+pytestmark = pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")
+
+HOSTILE = "<script>{{x}}{% raw %}</script> {% endraw %} {# \"c\" & 'd' #}"
+TABLE = Table("T", ("stage", "by", "IoU"), (("a", "x", 1.0), ("b", "", None), ("c", "y", 0.5)))
+
+
+class Reader(HTMLParser):
+    """Collects the tags, the text outside style sheets, and the addresses of a document."""
+
+    def __init__(self, document):
+        super().__init__()
+        self.tags, self.words, self.addresses = [], [], []
+        self.feed(document)
+        self.text = "".join(self.words)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.addresses += [value for name, value in attrs if name in ("href", "src")]
+
+    def handle_data(self, data):
+        if self.tags[-1:] != ["style"] or data.isspace():
+            self.words.append(data)
+
+
+def as_snakemake(front):
+    """Return what Snakemake 9 makes of the file of its directive `report:`."""
+    environment = jinja2.Environment(trim_blocks=True, lstrip_blocks=True)
+    links = "\n\n\n.. _Workflow: javascript:show_panel('workflow')\n"
+    return publish_parts(environment.from_string(front + links).render(), writer_name="html")["html_body"]
+
+
+def letters(document):
+    """Return the text without white space, which may differ between tags."""
+    return "".join(Reader(document).text.split())
+
+
+def made(**changes):
+    """Return a page with little on it."""
+    content = {"title": "t", "lead": "l", "headline": [], "summary": TABLE, "tables": {}}
+    content |= {"figures": report_page.in_sections([], {"t": None}), "facts": {}, "costs": []}
+    content["configuration"] = ""
+    return report_page.body(**content | changes)
+
+
+def hostile_page():
+    table = Table(HOSTILE, (HOSTILE, "n"), ((HOSTILE, 1),), notes=(HOSTILE,))
+    picture = Picture("t", "data:,", 1, 1, HOSTILE)
+    return made(
+        **{"title": HOSTILE, "lead": HOSTILE, "headline": [Number(HOSTILE, HOSTILE, HOSTILE)]},
+        **{"tables": {"t": table}, "figures": report_page.in_sections([picture], {"t": table})},
+        **{"facts": {HOSTILE: HOSTILE}, "configuration": f"{HOSTILE}\n  {HOSTILE}"},
+        costs=[RuleCost(HOSTILE, 1, 1.0, 1.0, None)],
+    )
+
+
+def test_hostile_names_are_text():
+    read = Reader(render("report.html.j2", title=HOSTILE, body=hostile_page()))
+    assert "script" not in read.tags
+    # Title of the window, title, lead, 3 of the number, 4 of the table, a caption, 2 facts, a rule,
+    # 2 of the configuration.
+    assert read.text.count(HOSTILE) == 1 + 1 + 1 + 3 + 4 + 1 + 2 + 1 + 2
+
+
+def test_hostile_names_pass_snakemake_unchanged():
+    page = as_snakemake(report_page.front(hostile_page()))
+    assert "system-message" not in page and "{% raw %}" not in page
+    assert "#rulegraph" in page
+    assert "script" not in Reader(page).tags
+    assert letters(page) == letters(hostile_page())
+
+
+@pytest.mark.parametrize("line_break", ["\n", "\r\n", "\x0b", "\x0c", "\x1c", "\x85", "\u2028", "\u2029"])
+def test_no_line_break_ends_the_raw_block(line_break):
+    page = made(lead=f"one{line_break}two{line_break}{line_break}.. note:: three")
+    read = as_snakemake(report_page.front(page))
+    assert "system-message" not in read
+    assert letters(read) == letters(page)
+
+
+def test_page_needs_no_other_file(tmp_path):
+    document = render("report.html.j2", title="t", body=hostile_page())
+    addresses = Reader(document).addresses
+    assert document.startswith("<!doctype html>") and not re.search(r"url\(|@import", document)
+    sections = re.findall(r'<section id="([^"]*)"', document)
+    assert [one for one in addresses if one != "data:,"] == [f"#{name}" for name in sections]
+
+
+def test_table_marks_numbers_and_the_best():
+    best = Table(TABLE.title, TABLE.header, TABLE.rows, best=frozenset({"IoU"}), notes=("One.",))
+    page = made(summary=best)
+    assert '<td class="right"><b>1.0</b></td>' in page and '<td class="right">0.5</td>' in page
+    assert '<td class="right"></td>' in page and "<td>x</td>" in page
+    assert '<p class="note">One.</p>' in page and 'class="many"' not in page
+    header = tuple(map(str, range(13)))
+    assert 'class="many"' in made(summary=Table("t", header, ()))
+
+
+def picture_bytes(document):
+    """Return the bytes of the picture, decoded as browsers do: without white space."""
+    (uri,) = re.findall(r'src="data:image/(?:png|jpeg);base64,([^"]*)"', document)
+    return base64.b64decode("".join(uri.split()), validate=True)
+
+
+def test_large_picture_is_embedded_as_jpeg(tmp_path):
+    rows, columns = np.indices((700, 600))
+    pixels = np.stack([rows % 256, columns % 256, (rows * columns // 97) % 256], axis=2).astype(np.uint8)
+    pixels += np.random.default_rng(0).integers(0, 6, pixels.shape, np.uint8)
+    path = tmp_path / "best_worst.png"
+    Image.fromarray(pixels).save(path)
+    (tmp_path / "best_worst.rst").write_text('Ours,\n"best"\n', encoding="utf-8")
+    shown = read_picture(path, tmp_path)
+    assert (shown.title, shown.width, shown.height, shown.caption) == ("Best worst", 600, 700, 'Ours, "best"')
+    content = picture_bytes(f'<img src="{shown.uri}">')
+    assert path.stat().st_size > report_page.LARGE and len(content) < path.stat().st_size / 2
+    with Image.open(io.BytesIO(content)) as image:
+        assert (image.format, image.size) == ("JPEG", (600, 700))
+        assert np.abs(np.asarray(image.convert("RGB"), float) - pixels).mean() < 8
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.0, "0.0 s"),
+        (59.94, "59.9 s"),
+        (59.96, "1 min 00 s"),
+        (3599.4, "59 min 59 s"),
+        (3599.6, "1 h 00 min"),
+        (90000.0, "25 h 00 min"),
+    ],
+)
+def test_durations(seconds, text):
+    assert duration(seconds) == text

@@ -1,0 +1,204 @@
+"""Multi-scale prediction: against the obvious loop, with and without the CRF, on odd images."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+from torch.nn import functional as F
+
+from helpers import image_rows, write_image
+from tagseg.models.deeplab import DeepLabLargeFov
+from tagseg.models.inputs import batches, square
+from tagseg.models.settings import SegmenterSettings
+from tagseg.runtime.errors import TagsegError
+from tagseg.segmentation.prediction import (
+    BATCH,
+    Scored,
+    decide_shard,
+    load_segmenter,
+    multi_scale_scores,
+    predict,
+    view_scores,
+)
+from tagseg.segmentation.settings import CrfSettings, InferenceSettings, SegmentStage
+from tagseg.storage.checkpoints import describe, save_checkpoint
+from tagseg.storage.feature_shards import MapShard, write_maps
+from tagseg.storage.images import read_image, resize_map, shrink_image
+from tagseg.storage.index import ImageRecord
+
+CPU = torch.device("cpu")
+
+
+def inference(*sizes, flip=False, precision="float32"):
+    return InferenceSettings(sizes=list(sizes), flip=flip, precision=precision)
+
+
+def stage(crf=None, longest_side=1024, settings=None):
+    return SegmentStage(crf=crf, longest_side=longest_side, inference=settings or SETTINGS)
+
+
+SETTINGS = inference(32, 49, 40)
+CRF = CrfSettings(iterations=2, bilateral_srgb=13)
+SIZES = ((20, 30), (3, 5), (41, 17), (1, 1))
+
+
+class TinySegmenter(nn.Module):
+    """Scores of four classes at stride 8, different left and right."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.convolution = nn.Conv2d(3, 4, 9, stride=8, padding=4)
+
+    def forward(self, images):
+        return self.convolution(images.float() / 64 - 2)
+
+
+class ByColour(nn.Module):
+    """Class 0, 1 or 2 by the strongest of red, green and blue, at stride 8."""
+
+    def forward(self, images):
+        return F.avg_pool2d(images.float(), 8, ceil_mode=True) / 20
+
+
+@pytest.fixture(scope="module")
+def images():
+    rng = np.random.default_rng(0)
+    return [rng.integers(0, 256, (*size, 3), np.uint8) for size in SIZES]
+
+
+def obvious(model, image, sizes, flip):
+    total = []
+    for size in sizes:
+        for mirrored in (False, True)[: 1 + flip]:
+            scores = model(square(image, size, mirrored)[None])
+            scores = scores[..., range(scores.shape[-1])[::-1]] if mirrored else scores
+            total.append(F.interpolate(scores, image.shape[:2], mode="bilinear", align_corners=False)[0])
+    return sum(total) / len(total)
+
+
+@pytest.mark.parametrize("sizes", [(32,), (32, 49, 40)])
+@pytest.mark.parametrize("flip", [False, True])
+@torch.no_grad()
+def test_scores_are_the_mean_of_the_enlarged_scores_of_each_view(images, sizes, flip):
+    model = TinySegmenter().eval()
+    found = list(multi_scale_scores(model, images, inference(*sizes, flip=flip), CPU))
+    assert [tuple(scores.shape) for scores in found] == [(4, *size) for size in SIZES]
+    for image, scores in zip(images, found, strict=True):
+        torch.testing.assert_close(scores, obvious(model, image, sizes, flip), rtol=1e-4, atol=1e-4)
+
+
+def test_bfloat16_is_near_float32(images):
+    model = TinySegmenter().eval()
+    halves = inference(32, 49, 40, precision="bfloat16")
+    exact = next(multi_scale_scores(model, images[:1], SETTINGS, CPU))
+    near = next(multi_scale_scores(model, images[:1], halves, CPU))
+    assert near.dtype == torch.float32
+    torch.testing.assert_close(near, exact, rtol=0.05, atol=0.05)
+
+
+def coloured_rows(folder, count):
+    """Write images of one strong colour each, of different sizes; its channel is the class."""
+    rows = []
+    for position in range(count):
+        pixels = np.full((6 + position % 4, 9 + position % 5, 3), 40, np.uint8)
+        pixels[..., position % 3] = 200
+        path = folder / f"{position:03}.png"
+        Image.fromarray(pixels).save(path)
+        height, width = pixels.shape[:2]
+        rows.append(ImageRecord(path.stem, str(path), width, height, "test", ()))
+    return rows
+
+
+@pytest.mark.parametrize(("crf", "processes"), [(None, 2), (CRF, 1), (CRF, 2)])
+def test_predictions_come_in_order(tmp_path, crf, processes):
+    rows = coloured_rows(tmp_path, BATCH + 3)
+    allowed = [(0, 1, 2)] * len(rows)
+    found = list(predict(ByColour(), rows, allowed, stage(crf), CPU, processes))
+    assert len(found) == len(rows)
+    for position, (row, prediction) in enumerate(zip(rows, found, strict=True)):
+        np.testing.assert_array_equal(prediction.image, read_image(row.path))
+        assert prediction.mask.shape == (row.height, row.width)
+        assert (prediction.mask == position % 3).all()
+
+
+@pytest.mark.parametrize("crf", [None, CRF])
+@pytest.mark.parametrize(("width", "height"), [(5, 3), (1, 1), (1, 40)])
+def test_image_smaller_than_the_stride_has_a_mask(tmp_path, crf, width, height):
+    rows = image_rows(tmp_path, 1, width, height)
+    (prediction,) = predict(TinySegmenter().eval(), rows, [(0, 1, 2, 3)], stage(crf), CPU, 1)
+    assert prediction.mask.shape == (height, width)
+    assert prediction.mask.max() <= 3
+
+
+def test_missing_image_is_an_error(tmp_path):
+    rows = image_rows(tmp_path, 1)
+    (tmp_path / "0.png").unlink()
+    with pytest.raises(TagsegError, match="no such image"):
+        list(predict(ByColour(), rows, [(0, 1, 2)], stage(), CPU, 1))
+
+
+def write_logits(path, model, rows, settings=SETTINGS):
+    with write_maps(path, [row.id for row in rows], "head") as writer:
+        for start, images in batches(rows, BATCH):
+            small = [shrink_image(image, 32) for image in images]
+            for view, scores in view_scores(model, small, settings, CPU):
+                writer.write(view, start, scores.numpy())
+    return MapShard(path)
+
+
+@pytest.mark.parametrize(("crf", "processes"), [(None, 1), (CRF, 1), (CRF, 2)])
+@pytest.mark.parametrize("flip", [False, True])
+def test_masks_from_logits_are_those_of_the_network_itself(tmp_path, crf, processes, flip):
+    """But for pixels between two labels, where the logits' 16 bits decide: one in a hundred at most."""
+    rows = image_rows(tmp_path, BATCH + 2, 37, 23)
+    allowed = [(0, 1, 2, 3) if position % 3 else (0, 2) for position in range(len(rows))]
+    settings = inference(32, 49, flip=flip)
+    model = TinySegmenter().eval()
+    expected = [one.mask for one in predict(model, rows, allowed, stage(crf, 32, settings), CPU, 1)]
+    with write_logits(tmp_path / "logits.h5", model, rows, settings) as shard:
+        found = list(decide_shard(shard, rows, allowed, stage(crf, 32), processes))
+    assert [mask.shape for mask in found] == [(row.height, row.width) for row in rows]
+    assert all(set(np.unique(mask)) <= set(labels) for mask, labels in zip(found, allowed, strict=True))
+    assert np.mean([(a != b).mean() for a, b in zip(found, expected, strict=True)]) < 0.01
+
+
+CLASSES = ("background", "cat", "dog")
+NETWORK = SegmenterSettings(
+    backbone="timm:resnet10t", weights=None, output_stride=16, head_channels=8, head_dilation=2
+)
+
+
+@pytest.fixture
+def segmenter(tmp_path):
+    torch.manual_seed(0)
+    model = DeepLabLargeFov(NETWORK, 3).eval()
+    description = describe("segmenter", CLASSES, NETWORK)
+    save_checkpoint(tmp_path / "segmenter.pt", model, description)
+    return model, str(tmp_path / "segmenter.pt")
+
+
+def test_a_segmenter_comes_back_from_its_checkpoint(segmenter, tmp_path):
+    model, path = segmenter
+    loaded = load_segmenter(path, CLASSES)
+    image = [read_image(write_image(tmp_path / "a.png", 20, 12))]
+    settings = inference(32, flip=True)
+    expected = next(multi_scale_scores(model, image, settings, CPU))
+    torch.testing.assert_close(next(multi_scale_scores(loaded, image, settings, CPU)), expected)
+    assert not loaded.training
+
+
+@pytest.mark.parametrize("classes", [CLASSES[:2], ("background", "dog", "cat")])
+def test_a_segmenter_of_other_classes_is_refused(segmenter, classes):
+    with pytest.raises(TagsegError, match="not a segmenter of these classes"):
+        load_segmenter(segmenter[1], classes)
+
+
+def test_a_large_image_is_scored_small_and_its_mask_has_its_own_size():
+    rng = np.random.default_rng(5)
+    image = np.kron(rng.integers(0, 256, (3, 4, 3)), np.ones((16, 16, 1))).astype(np.uint8)
+    maps = rng.random((3, 12, 16), np.float32)
+    scored = Scored(shrink_image(image, 16), maps, (0, 2, 5), stage(), image.shape[:2])
+    enlarged = np.stack([resize_map(one, 48, 64) for one in maps])
+    np.testing.assert_array_equal(scored.decide(), np.array((0, 2, 5))[enlarged.argmax(axis=0)])

@@ -1,0 +1,248 @@
+"""Images of every kind that Pillow reads, masks, palette and resizing."""
+
+import struct
+import tracemalloc
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from image_files import png_bytes, save
+from tagseg.runtime.errors import TagsegError
+from tagseg.storage import images
+
+
+@pytest.fixture
+def colours():
+    return np.random.default_rng(0).integers(0, 256, (5, 7, 3), dtype=np.uint8)
+
+
+def test_rgb_is_read_as_it_is(tmp_path, colours):
+    image = images.read_image(save(tmp_path / "a.png", colours))
+    np.testing.assert_array_equal(image, colours)
+    assert image.dtype == np.uint8
+    assert image.flags["C_CONTIGUOUS"] and image.flags["WRITEABLE"]
+
+
+@pytest.mark.parametrize("suffix", ["bmp", "tif", "webp"])
+def test_lossless_formats(tmp_path, colours, suffix):
+    options = {"lossless": True} if suffix == "webp" else {}
+    path = save(tmp_path / f"a.{suffix}", colours, **options)
+    np.testing.assert_array_equal(images.read_image(path), colours)
+
+
+def test_grey_is_repeated(tmp_path, colours):
+    grey = colours[..., 0]
+    image = images.read_image(save(tmp_path / "a.png", grey))
+    np.testing.assert_array_equal(image, np.dstack([grey] * 3))
+
+
+def test_transparent_pixels_lie_over_white(tmp_path):
+    rgba = np.array([[[10, 20, 30, 0], [10, 20, 30, 255], [0, 0, 0, 128]]], np.uint8)
+    first, second, third = images.read_image(save(tmp_path / "a.png", rgba))[0].tolist()
+    assert (first, second) == ([255] * 3, [10, 20, 30])
+    assert third == pytest.approx([127] * 3, abs=1)
+
+
+def test_transparent_palette_entry_lies_over_white(tmp_path):
+    palette = Image.fromarray(np.array([[0, 1]], np.uint8)).convert("L")
+    palette.putpalette([200, 0, 0, 0, 0, 200])
+    path = save(tmp_path / "a.png", palette, transparency=0)
+    assert Image.open(path).mode == "P"
+    assert images.read_image(path).tolist() == [[[255] * 3, [0, 0, 200]]]
+
+
+def test_cmyk_jpeg(tmp_path):
+    cyan = Image.new("CMYK", (8, 8), (255, 0, 0, 0))
+    image = images.read_image(save(tmp_path / "a.jpg", cyan, quality=95))
+    assert image.shape == (8, 8, 3)
+    np.testing.assert_allclose(image[4, 4], [0, 255, 255], atol=6)
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+def test_16_bit_grey_is_scaled_and_not_clipped(tmp_path, suffix):
+    grey = np.array([[0, 257, 1000], [32896, 40000, 65535]], np.uint16)
+    image = images.read_image(save(tmp_path / f"a.{suffix}", grey))
+    expected = np.round(grey / 257)
+    np.testing.assert_array_equal(image, np.dstack([expected] * 3))
+
+
+def test_16_bit_colour(tmp_path):
+    raw = b"\0" + struct.pack(">3H", 65535, 32768, 256)
+    (tmp_path / "a.png").write_bytes(png_bytes(1, 1, 16, 2, raw))
+    assert images.read_image(tmp_path / "a.png").tolist() == [[[255, 128, 1]]]
+
+
+def test_16_bit_grey_takes_no_memory_of_many_times_its_size():
+    values = Image.new("I;16", (4000, 4000), 300)
+    tracemalloc.start()
+    try:
+        images._stretch_to_8_bits(values)
+        assert tracemalloc.get_traced_memory()[1] < 10 * 4000 * 4000  # bytes a pixel
+    finally:
+        tracemalloc.stop()
+
+
+def test_float_tiff_is_stretched(tmp_path):
+    path = save(tmp_path / "a.tif", np.array([[-1.0, 0.0, 1.0]], np.float32))
+    assert images.read_image(path)[0, :, 0].tolist() == [0, 128, 255]
+
+
+def test_cameras_mpo_shows_its_first_picture(tmp_path, colours):
+    white = Image.new("RGB", (7, 5), "white")
+    path = save(tmp_path / "a.jpg", white, format="MPO", save_all=True,
+                append_images=[Image.fromarray(colours)])  # fmt: skip
+    assert (images.read_image(path) == 255).all()
+
+
+# What a viewer does to the stored pixels, from the EXIF standard's table of row 0 and column 0.
+UPRIGHT = {
+    1: lambda stored: stored,
+    2: lambda stored: stored[:, ::-1],
+    3: lambda stored: stored[::-1, ::-1],
+    4: lambda stored: stored[::-1],
+    5: lambda stored: stored.swapaxes(0, 1),
+    6: lambda stored: np.rot90(stored, -1),
+    7: lambda stored: stored[::-1, ::-1].swapaxes(0, 1),
+    8: lambda stored: np.rot90(stored, 1),
+}
+
+
+@pytest.mark.parametrize("orientation", UPRIGHT)
+@pytest.mark.parametrize("suffix", ["jpg", "png"])
+def test_exif_rotation(tmp_path, suffix, orientation):
+    quadrants = np.array([[[250, 0, 0], [0, 250, 0]], [[0, 0, 250], [250, 250, 250]]], np.uint8)
+    stored = quadrants.repeat(16, axis=0).repeat(24, axis=1)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    options = {"quality": 95, "subsampling": 0} if suffix == "jpg" else {}
+    path = save(tmp_path / f"a.{suffix}", stored, exif=exif, **options)
+    expected = UPRIGHT[orientation](stored)
+    image = images.read_image(path)
+    assert image.shape == expected.shape
+    np.testing.assert_allclose(image.astype(int), expected, atol=12)
+
+
+def test_mask_round_trip(tmp_path):
+    mask = np.arange(256, dtype=np.uint8).reshape(8, 32)
+    images.write_mask(tmp_path / "a.png", mask)
+    np.testing.assert_array_equal(images.read_mask(tmp_path / "a.png"), mask)
+    with Image.open(tmp_path / "a.png") as image:
+        assert image.mode == "P"
+        np.testing.assert_array_equal(np.array(image.convert("RGB")), images.voc_palette()[mask])
+
+
+def test_grey_mask(tmp_path):
+    mask = np.array([[0, 1, 255], [2, 2, 0]], np.uint8)
+    path = save(tmp_path / "a.png", mask)
+    np.testing.assert_array_equal(images.read_mask(path, classes=3), mask)
+
+
+@pytest.mark.parametrize(("bits", "raw", "labels"), [
+    (1, b"\0\x50", [0, 1, 0, 1]),
+    (2, b"\0\x1b", [0, 1, 2, 3]),
+    (4, b"\0\x01\x2f", [0, 1, 2, 15]),
+])  # fmt: skip
+def test_grey_mask_of_few_bits_keeps_its_labels(tmp_path, bits, raw, labels):
+    (tmp_path / "a.png").write_bytes(png_bytes(4, 1, bits, 0, raw))
+    assert images.read_mask(tmp_path / "a.png").tolist() == [labels]
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "LA", "I;16"])
+def test_mask_with_colours_is_rejected(tmp_path, mode):
+    path = save(tmp_path / "a.png", Image.new(mode, (3, 2)))
+    with pytest.raises(TagsegError, match=r"a\.png: mode .* one label per pixel"):
+        images.read_mask(path)
+
+
+def test_mask_with_label_out_of_range(tmp_path):
+    path = save(tmp_path / "a.png", np.array([[0, 3, 255]], np.uint8))
+    assert images.read_mask(path, classes=4).max() == 255
+    with pytest.raises(TagsegError, match=r"a\.png: label 3, but the last class is 2"):
+        images.read_mask(path, classes=3)
+
+
+def test_damaged_mask(tmp_path):
+    images.write_mask(tmp_path / "a.png", np.eye(64, dtype=np.uint8))
+    content = (tmp_path / "a.png").read_bytes()
+    (tmp_path / "a.png").write_bytes(content[:-30])
+    with pytest.raises(TagsegError, match=r"a\.png: damaged mask"):
+        images.read_mask(tmp_path / "a.png")
+
+
+def test_palette_is_that_of_voc():
+    """The devkit's VOClabelcolormap, written anew, and its published first and last colours."""
+
+    def colour(label):
+        red = green = blue = 0
+        for shift in range(7, -1, -1):
+            red |= (label & 1) << shift
+            green |= (label >> 1 & 1) << shift
+            blue |= (label >> 2 & 1) << shift
+            label >>= 3
+        return [red, green, blue]
+
+    palette = images.voc_palette()
+    assert palette.tolist() == [colour(label) for label in range(256)]
+    assert palette[[0, 1, 15, 20, 255]].tolist() == [
+        [0, 0, 0], [128, 0, 0], [192, 128, 128], [0, 64, 128], [224, 224, 192],
+    ]  # fmt: skip
+
+
+def bilinear(values, height, width):
+    """Enlarge by the definition: pixel centres at (i + 0.5) * scale - 0.5, clamped at the border."""
+    rows = ((np.arange(height) + 0.5) * values.shape[0] / height - 0.5).clip(0, values.shape[0] - 1)
+    columns = ((np.arange(width) + 0.5) * values.shape[1] / width - 0.5).clip(0, values.shape[1] - 1)
+    top, left = np.floor(rows).astype(int), np.floor(columns).astype(int)
+    bottom = np.minimum(top + 1, values.shape[0] - 1)
+    right = np.minimum(left + 1, values.shape[1] - 1)
+    down, across = (rows - top)[:, None], (columns - left)[None, :]
+    upper = values[np.ix_(top, left)] * (1 - across) + values[np.ix_(top, right)] * across
+    lower = values[np.ix_(bottom, left)] * (1 - across) + values[np.ix_(bottom, right)] * across
+    return upper * (1 - down) + lower * down
+
+
+@pytest.mark.parametrize("size", [(41, 41), (333, 500), (42, 41), (44, 977)])
+def test_resize_map_enlarges_bilinearly(size):
+    values = np.random.default_rng(0).normal(size=(41, 41))
+    resized = images.resize_map(values, *size)
+    assert resized.dtype == np.float32 and resized.shape == size
+    np.testing.assert_allclose(resized, bilinear(values, *size), atol=1e-4)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 5), (2, 3)])
+def test_resize_map_of_tiny_maps(shape):
+    values = np.random.default_rng(1).normal(size=shape)
+    np.testing.assert_allclose(images.resize_map(values, 9, 11), bilinear(values, 9, 11), atol=1e-4)
+
+
+def test_resize_map_takes_views_and_averages_when_it_shrinks():
+    values = np.random.default_rng(0).normal(size=(3, 64, 64)).transpose(1, 2, 0)[..., 1]
+    assert images.resize_map(np.full((64, 64), 3.5), 5, 9) == pytest.approx(np.full((5, 9), 3.5))
+    assert images.resize_map(values, 1, 1).item() == pytest.approx(values.mean(), abs=0.1)
+
+
+@pytest.mark.parametrize("size", [(3, 5), (20, 30), (41, 97), (1, 1)])
+def test_resize_mask_invents_no_label(size):
+    mask = np.random.default_rng(0).choice(np.array([0, 7, 15, 255], np.uint8), (20, 30))
+    resized = images.resize_mask(mask, *size)
+    assert resized.dtype == np.uint8 and resized.shape == size
+    assert set(np.unique(resized)) <= {0, 7, 15, 255}
+
+
+def test_resize_image(colours):
+    resized = images.resize_image(colours, 10, 21)
+    assert resized.shape == (10, 21, 3) and resized.dtype == np.uint8
+    expected = np.dstack([bilinear(colours[..., k].astype(float), 10, 21) for k in range(3)])
+    np.testing.assert_allclose(resized, expected, atol=1.5)
+
+
+def test_overlay_keeps_the_background(colours):
+    mask = np.zeros((5, 7), np.uint8)
+    mask[2, 3], mask[4, 6] = 1, 255
+    laid = images.overlay(colours, mask, opacity=0.5)
+    assert laid.dtype == np.uint8
+    np.testing.assert_array_equal(laid[mask == 0], colours[mask == 0])
+    halfway = (colours[2, 3] + np.array([128.0, 0, 0])) / 2
+    np.testing.assert_allclose(laid[2, 3], halfway, atol=0.51)
+    np.testing.assert_array_equal(images.overlay(colours, mask, 0), colours)

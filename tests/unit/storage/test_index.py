@@ -1,0 +1,136 @@
+"""The index: its files, its splits and shards, and the names that classes may have."""
+
+import csv
+from dataclasses import fields
+
+import pytest
+
+from tagseg.patterns.class_patterns import SUMMARY
+from tagseg.runtime.errors import TagsegError
+from tagseg.storage.images import voc_palette
+from tagseg.storage.index import MANIFESTS, ImageRecord, Index, check_class_names, read_index, write_index
+from tagseg.storage.mask_shards import MANIFEST
+
+CLASSES = ("background", "dog", 'naïve art, "quoted"', "Straße")
+
+
+def image(name, split="train", tags=("dog",)):
+    return ImageRecord(name, f"photos/{name}.jpg", 12, 8, split, tags)
+
+
+@pytest.fixture
+def index():
+    rows = (
+        image("a, b", tags=CLASSES[1:]),
+        image("a/ü", tags=("Straße",)),
+        image("c", "val"),
+        image("d", "test", tags=()),
+    )
+    return Index(CLASSES, rows)
+
+
+def test_round_trip(tmp_path, index):
+    write_index(tmp_path / "new" / "index", index)
+    assert read_index(tmp_path / "new" / "index") == index
+
+
+def test_an_index_has_no_ground_truth(tmp_path, index):
+    assert {field.name for field in fields(ImageRecord)} == {
+        "id", "path", "width", "height", "split", "tags",
+    }  # fmt: skip
+    write_index(tmp_path, index)
+    assert (tmp_path / "index.csv").read_text().splitlines()[0] == "id,path,width,height,split,tags"
+
+
+def test_files_do_not_depend_on_the_order_of_the_images(tmp_path, index):
+    write_index(tmp_path / "a", index)
+    write_index(tmp_path / "b", Index(index.classes, index.images[::-1]))
+    assert (tmp_path / "a/index.csv").read_bytes() == (tmp_path / "b/index.csv").read_bytes()
+    assert read_index(tmp_path / "b") == index
+
+
+def test_class_file_has_numbers_and_voc_colours(tmp_path, index):
+    write_index(tmp_path, index)
+    with open(tmp_path / "classes.csv", newline="", encoding="utf-8") as stream:
+        rows = list(csv.reader(stream))[1:]
+    colours = voc_palette().tolist()
+    assert [row[:2] for row in rows] == [[str(k), name] for k, name in enumerate(CLASSES)]
+    assert [[int(cell) for cell in row[2:]] for row in rows] == colours[: len(CLASSES)]
+
+
+def test_split_and_numbers(index):
+    assert [row.id for row in index.of_split("train")] == ["a, b", "a/ü"]
+    assert index.of_split("nothing") == ()
+    assert index.class_indices(index.images[0]) == (1, 2, 3)
+    assert index.class_indices(index.images[3]) == ()
+
+
+@pytest.mark.parametrize("shards", [1, 2, 3, 7, 40])
+def test_shards_partition_the_split(shards):
+    rows = [image(f"{k:03}", "train" if k % 3 else "val") for k in range(31)]
+    index = Index(CLASSES, tuple(rows))
+    parts = [index.shard("train", number, shards) for number in range(shards)]
+    together = [row.id for part in parts for row in part]
+    assert sorted(together) == [row.id for row in index.of_split("train")]
+    assert len(set(together)) == len(together) == 20
+    sizes = [len(part) for part in parts]
+    assert max(sizes) - min(sizes) <= 1
+
+
+@pytest.mark.parametrize("number", [-1, 2])
+def test_a_shard_that_does_not_exist_is_refused(index, number):
+    message = rf"^shard {number} of train: not one of 2 shards. Delete .*, or increase `shards`"
+    with pytest.raises(TagsegError, match=message):
+        index.shard("train", number, 2)
+
+
+def test_missing_index(tmp_path):
+    with pytest.raises(TagsegError, match=r"classes\.csv: no such file. Run the stage"):
+        read_index(tmp_path)
+
+
+@pytest.mark.parametrize(("old", "new", "message"), [
+    ("id,path", "name,path", r"index\.csv: .*no column 'id'"),
+    (",12,8,", ",twelve,8,", r"index\.csv: malformed row .*twelve"),
+    (",12,8,val,dog", "", r"index\.csv: not a table of tagseg .malformed row 'c'"),
+])  # fmt: skip
+def test_malformed_index(tmp_path, index, old, new, message):
+    write_index(tmp_path, index)
+    path = tmp_path / "index.csv"
+    path.write_bytes(path.read_bytes().replace(old.encode(), new.encode()))
+    with pytest.raises(TagsegError, match=message):
+        read_index(tmp_path)
+
+
+def test_index_in_another_encoding(tmp_path, index):
+    write_index(tmp_path, index)
+    (tmp_path / "index.csv").write_bytes("ü".encode("latin-1"))
+    with pytest.raises(TagsegError, match=r"index\.csv: not a table of tagseg"):
+        read_index(tmp_path)
+
+
+def test_good_class_names():
+    check_class_names(["dog", "Straße", "naïve art", "b-2_(x)", "犬"], "here")
+    check_class_names([f"class {k}" for k in range(254)], "here")
+
+
+@pytest.mark.parametrize("name", [
+    "", " dog", "dog ", "background", "Background", ".hidden", "..", "a/b", "a\\b", "a;b", "a\nb",
+    "a\0b",
+])  # fmt: skip
+def test_bad_class_names(name):
+    with pytest.raises(TagsegError, match=r"^here: .*Rename it"):
+        check_class_names(["cat", name], "here")
+
+
+def test_doubled_too_few_or_too_many_classes():
+    with pytest.raises(TagsegError, match="here: class 'cat' is listed twice"):
+        check_class_names(["cat", "dog", "cat"], "here")
+    with pytest.raises(TagsegError, match="here: 0 classes"):
+        check_class_names([], "here")
+    with pytest.raises(TagsegError, match="here: 255 classes"):
+        check_class_names([f"class {k}" for k in range(255)], "here")
+
+
+def test_nothing_is_named_as_the_summary_of_the_patterns_or_the_manifest_of_masks():
+    assert SUMMARY in MANIFESTS and MANIFEST == MANIFEST

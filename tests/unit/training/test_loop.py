@@ -1,0 +1,154 @@
+"""The training loop: what it learns, what stays frozen, and the order of images."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from helpers import image_rows
+from tagseg.runtime.errors import TagsegError
+from tagseg.training.loop import Training
+from tagseg.training.losses import TagLoss
+from tiny_training import (
+    CPU,
+    SETTINGS,
+    TinyClassifier,
+    Watched,
+    assert_identical,
+    data_of,
+    training_of,
+    weights_after,
+)
+
+
+@pytest.fixture(scope="module")
+def rows(tmp_path_factory):
+    return image_rows(tmp_path_factory.mktemp("images"), 5)
+
+
+# --------------------------------------------------------------------------------------- learning
+
+
+def test_loss_falls(rows, tmp_path):
+    training = training_of(
+        rows, epochs=40, input_size=8, scales=(1, 1), flip=False, head_lr=0.1, backbone_lr=0.02
+    )
+    training.model.dropout.p = 0
+    log = training.run(tmp_path / "state", "ours")
+    assert log[-1]["loss"] < 0.75 * log[0]["loss"]
+    assert [row["epoch"] for row in log] == list(range(1, 41))
+
+
+def test_loss_of_an_epoch_is_the_mean_over_the_images(rows, tmp_path):
+    """Five images in batches of two: the last batch of one weighs half."""
+    seen = []
+
+    def constant(total, tags):
+        seen.append(len(tags))
+        return total * 0 + len(seen) * len(tags)
+
+    log = training_of(rows, loss=Watched(constant), epochs=1).run(tmp_path / "state", "ours")
+    assert seen == [2, 2, 1]
+    assert log[0]["loss"] == pytest.approx((2 * 1 + 2 * 2 + 1 * 3) / 5, abs=1e-12)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+def test_two_learning_rates_decay_by_the_poly_rule(rows, tmp_path, optimizer):
+    rates = []
+
+    def look(total, tags):
+        rates.append([group["lr"] for group in training.optimizer.param_groups])
+        return total
+
+    training = training_of(rows, loss=Watched(look), optimizer=optimizer, poly_power=0.7)
+    training.run(tmp_path / "state", "ours")
+    decay = (1 - np.arange(9) / 9) ** 0.7  # 3 epochs of 3 batches
+    np.testing.assert_allclose(rates, np.outer(decay, [1e-3, 1e-2]), rtol=1e-9)
+
+
+def test_layers_of_the_head_that_start_from_imagenet_learn_as_the_backbone_does(rows):
+    model = TinyClassifier()
+    first, second = nn.Linear(4, 4), nn.Linear(4, 2)
+    model.head = nn.Sequential(first, second)
+    model.head.pretrained = (first,)
+    optimizer = Training(model, data_of(rows), TagLoss(), SETTINGS, CPU).optimizer
+    backbone, head = ({id(parameter) for parameter in group["params"]} for group in optimizer.param_groups)
+    assert head == {id(parameter) for parameter in second.parameters()}
+    assert backbone == {id(p) for p in [*model.backbone.parameters(), *first.parameters()]}
+    assert [group["initial_lr"] for group in optimizer.param_groups] == [1e-3, 1e-2]
+
+
+def test_frozen_parameters_stay_and_the_others_move(rows, tmp_path):
+    training = training_of(rows, frozen=["first"])
+    before = {key: value.clone() for key, value in training.model.state_dict().items()}
+    after = weights_after(training, tmp_path / "state")
+    changed = {key for key in before if not torch.equal(before[key], after[key])}
+    assert changed == {
+        "backbone.network.second.weight",
+        "backbone.network.second.bias",
+        "head.weight",
+        "head.bias",
+    }
+
+
+def test_a_frozen_prefix_that_names_no_module_is_refused(rows):
+    with pytest.raises(TagsegError, match="'layer9'"):
+        training_of(rows, frozen=["layer9"])
+
+
+@pytest.mark.parametrize(
+    ("batch_norm", "frozen", "moves"),
+    [("frozen", [], False), ("trained", [], True), ("trained", ["norm"], False)],
+)
+def test_batch_norm_is_frozen_or_trained_as_set(rows, tmp_path, batch_norm, frozen, moves):
+    training = training_of(rows, batch_norm=batch_norm, frozen=frozen, epochs=1)
+    before = {key: value.clone() for key, value in training.model.backbone.network.norm.state_dict().items()}
+    training.run(tmp_path / "state", "ours")
+    after = training.model.backbone.network.norm.state_dict()
+    assert {key: not torch.equal(before[key], after[key]) for key in before} == dict.fromkeys(before, moves)
+
+
+def test_a_loss_that_is_not_finite_ends_the_training(rows, tmp_path):
+    training = training_of(rows, loss=Watched(lambda total, tags: total * float("nan")))
+    with pytest.raises(TagsegError, match="loss is nan in epoch 1. Lower the learning rates"):
+        training.run(tmp_path / "state", "ours")
+    assert all(torch.isfinite(value).all() for value in training.model.state_dict().values())
+
+
+@pytest.mark.parametrize("micro_batch", [1, 2, 100])
+def test_a_batch_in_parts_gives_the_same_steps(rows, tmp_path, micro_batch):
+    expected = training_of(rows, batch_size=3)
+    expected.model.dropout.p = 0
+    parts = training_of(rows, batch_size=3, micro_batch=micro_batch)
+    parts.model.dropout.p = 0
+    whole = weights_after(expected, tmp_path / "whole")
+    torch.testing.assert_close(weights_after(parts, tmp_path / "parts"), whole, rtol=1e-4, atol=1e-6)
+    assert [row["loss"] for row in parts.log] == pytest.approx(
+        [row["loss"] for row in expected.log], rel=1e-5
+    )
+
+
+# ------------------------------------------------------------------------------------ order of data
+
+
+def batches_of(rows, epoch, workers=0, **changes):
+    training = training_of(rows, workers=workers, **changes)
+    training.batches.epoch = epoch
+    return [tensor for batch in training._loader for tensor in batch]
+
+
+def test_loading_processes_change_no_batch(rows):
+    assert_identical(batches_of(rows, 1, workers=2), batches_of(rows, 1))
+
+
+@pytest.mark.parametrize("other", [{"epoch": 2}, {"epoch": 1, "random_seed": 6}])
+def test_epoch_and_seed_change_the_batches(rows, other):
+    first, second = batches_of(rows, 1), batches_of(rows, **other)
+    assert not all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
+
+
+def test_every_image_occurs_once_per_epoch(rows):
+    training = training_of(rows, scales=[1, 1], flip=False)
+    plain = {training.data[0, position][0].numpy().tobytes() for position in range(len(rows))}
+    loaded = [image.numpy().tobytes() for images, _ in training._loader for image in images]
+    assert set(loaded) == plain and len(loaded) == 5

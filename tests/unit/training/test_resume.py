@@ -1,0 +1,167 @@
+"""An interrupted training resumes and ends with the same bits."""
+
+import signal
+
+import pytest
+import torch
+
+from helpers import MakesFolder, image_rows
+from tagseg.runtime.errors import TagsegError
+from tagseg.training.resume import fingerprint, resumable_state
+from tiny_training import assert_identical, stopped, training_of, weights_after
+
+
+@pytest.fixture(scope="module")
+def rows(tmp_path_factory):
+    return image_rows(tmp_path_factory.mktemp("images"), 5)
+
+
+@pytest.fixture(scope="module")
+def whole(rows, tmp_path_factory):
+    """An uninterrupted training, and its weights."""
+    training = training_of(rows)
+    return training, weights_after(training, tmp_path_factory.mktemp("whole") / "state")
+
+
+def losses(log):
+    return [(row["epoch"], row["loss"], row["head_lr"]) for row in log]
+
+
+@pytest.mark.parametrize("step", range(1, 10))
+def test_a_training_stopped_in_any_step_ends_bit_identical(rows, whole, tmp_path, step, caplog):
+    """Weights, losses and learning rates; nine steps, three per epoch."""
+    caplog.set_level("INFO")
+    first = stopped(rows, tmp_path / "state", step)
+    epoch, done = divmod(step, 3)
+    assert (first.epoch, first.so_far.steps) == (epoch, done)
+    second = training_of(rows)
+    torch.manual_seed(999)  # another process has used other random numbers by now
+    assert losses(second.run(tmp_path / "state", "ours")) == losses(whole[0].log)
+    assert_identical(dict(second.model.state_dict()), whole[1])
+    suffix = f", step {done} of 3" if done else ""
+    assert f"resumed after epoch {epoch}{suffix}" in caplog.messages
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"optimizer": "sgd", "batch_norm": "trained"},
+        {"frozen": ["first"], "workers": 1},
+        {"number": signal.SIGINT},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("step", [3, 5])
+def test_other_trainings_stopped_between_or_in_epochs_end_bit_identical(rows, tmp_path, changes, step):
+    settings = {key: value for key, value in changes.items() if key != "number"}
+    expected = weights_after(training_of(rows, **settings), tmp_path / "uninterrupted")
+    stopped(rows, tmp_path / "state", step, **changes)
+    assert_identical(weights_after(training_of(rows, **settings), tmp_path / "state"), expected)
+
+
+def test_a_training_may_be_stopped_after_every_step(rows, whole, tmp_path):
+    for done in range(1, 10):
+        last = stopped(rows, tmp_path / "state", 1)
+        assert (last.epoch, last.so_far.steps) == divmod(done, 3)
+    assert_identical(weights_after(training_of(rows), tmp_path / "state"), whole[1])
+
+
+def test_a_killed_training_resumes_after_the_last_epoch(rows, whole, tmp_path, monkeypatch):
+    first = training_of(rows)
+    train_epoch = first._train_epoch
+
+    def killed(flag):
+        if first.epoch == 2:
+            raise KeyboardInterrupt
+        train_epoch(flag)
+
+    monkeypatch.setattr(first, "_train_epoch", killed)
+    with pytest.raises(KeyboardInterrupt):
+        weights_after(first, tmp_path / "state")
+    assert_identical(weights_after(training_of(rows), tmp_path / "state"), whole[1])
+
+
+def test_a_finished_state_trains_no_further(rows, tmp_path):
+    expected = weights_after(training_of(rows), tmp_path / "state")
+    assert_identical(weights_after(training_of(rows), tmp_path / "state"), expected)
+
+
+# --------------------------------------------------------------------------------- unusable states
+
+
+@pytest.mark.parametrize("content", [[1], {}, {"identity": "ours", "epoch": 3}, b"", b"PK\x03\x04"], ids=str)
+def test_a_file_that_is_no_state_starts_anew_with_a_warning(rows, whole, tmp_path, caplog, content):
+    path = tmp_path / "state"
+    path.write_bytes(content) if isinstance(content, bytes) else torch.save(content, path)
+    assert_identical(weights_after(training_of(rows), path), whole[1])
+    assert f"{path}: " in caplog.text and "Training starts anew." in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [({"log": []}, "expected 1 log rows, found 0"), ({"so_far": None}, "not a training state")],
+)
+def test_an_incomplete_state_starts_anew_with_a_warning(rows, whole, tmp_path, caplog, change, message):
+    path = tmp_path / "state"
+    stopped(rows, path, 3)
+    state = torch.load(path, weights_only=True) | change
+    torch.save({key: value for key, value in state.items() if value is not None}, path)
+    assert_identical(weights_after(training_of(rows), path), whole[1])
+    assert f"{path}: {message}" in caplog.text
+
+
+def test_a_flipped_bit_starts_anew_with_a_warning(rows, whole, tmp_path, caplog):
+    path = tmp_path / "state"
+    stopped(rows, path, 3)
+    weight = torch.load(path, weights_only=True)["model"]["head.weight"]
+    content = bytearray(path.read_bytes())
+    content[content.index(weight.numpy().tobytes())] ^= 1
+    path.write_bytes(content)
+    assert_identical(weights_after(training_of(rows), path), whole[1])
+    assert f"{path}: damaged, the checksum of " in caplog.text
+
+
+def test_a_state_of_other_settings_is_not_used(rows, whole, tmp_path):
+    weights_after(training_of(rows, epochs=1), tmp_path / "state", "theirs")
+    assert_identical(weights_after(training_of(rows), tmp_path / "state"), whole[1])
+
+
+def test_code_in_a_state_does_not_run(rows, tmp_path):
+    torch.save({"identity": "ours", "epoch": MakesFolder(tmp_path / "executed")}, tmp_path / "state")
+    weights_after(training_of(rows, epochs=1), tmp_path / "state")
+    assert not (tmp_path / "executed").exists()
+
+
+def test_a_loss_that_is_not_finite_is_not_saved(rows):
+    """On a GPU the loss is checked every 20 steps only, and before it is saved."""
+    training = training_of(rows)
+    training.so_far.add(torch.tensor(float("nan")))
+    with pytest.raises(TagsegError, match="loss is nan"):
+        training._stop_epoch()
+
+
+# ---------------------------------------------------------------------------------- file, identity
+
+
+def test_the_state_stays_beside_the_checkpoint_until_success(tmp_path):
+    with pytest.raises(ZeroDivisionError), resumable_state(tmp_path / "c.pt") as state:
+        state.write_bytes(b"state")
+        raise ZeroDivisionError
+    assert state.parent == tmp_path and state.exists()
+    with resumable_state(tmp_path / "c.pt") as again:
+        assert again == state
+    assert not state.exists()
+
+
+def test_fingerprint_depends_on_settings_files_and_code(tmp_path):
+    for name, content in (("a", "1"), ("same", "1"), ("b", "2")):
+        (tmp_path / name).write_text(content)
+    first = fingerprint({"x": 1, "y": 2}, [tmp_path / "a"], "code")
+    assert first == fingerprint({"y": 2, "x": 1}, [tmp_path / "same"], "code")
+    others = [
+        fingerprint({"x": 1, "y": 3}, [tmp_path / "a"], "code"),
+        fingerprint({"x": 1, "y": 2}, [tmp_path / "b"], "code"),
+        fingerprint({"x": 1, "y": 2}, [tmp_path / "a"], "other code"),
+        fingerprint({"x": 1, "y": 2}, [tmp_path / "a", tmp_path / "a"], "code"),
+    ]
+    assert len({first, *others}) == 5

@@ -1,0 +1,73 @@
+"""Segment every image below a folder with a trained segmenter.
+
+Writes palette PNGs (`masks/`), overlays on the images (`overlays/`), `areas.csv` with the fraction of each
+class per image, and `skipped.txt` with the unreadable files.
+"""
+
+import csv
+import logging
+from argparse import Namespace
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from tagseg.datasets.folder.reader import index_unlabelled
+from tagseg.runtime import commandline
+from tagseg.runtime.devices import device, prepare
+from tagseg.segmentation.prediction import Prediction, load_segmenter, predict
+from tagseg.segmentation.settings import SegmentStage
+from tagseg.storage.files import atomic_folder
+from tagseg.storage.images import encode_mask, overlay
+from tagseg.storage.index import ImageRecord, read_index
+
+log = logging.getLogger(__name__)
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    classes, settings = read_index(arguments.index).classes, arguments.settings
+    prepare(arguments.threads, settings.deterministic)
+    results = Path(arguments.segmented).parent.parent.parent  # RESULTS/RUN/segmented/NAME
+    index, skipped = index_unlabelled(Path(arguments.images), classes, results)
+    for problem in skipped:
+        log.warning("skipped: %s", problem)
+    model, rows = load_segmenter(arguments.checkpoint, classes), index.images
+    allowed = [tuple(range(len(classes)))] * len(rows)
+    with device() as where, atomic_folder(arguments.segmented) as aside:
+        predictions = predict(model.to(where), rows, allowed, settings, where, arguments.threads)
+        pairs = zip(commandline.progress(rows, "segmented"), predictions, strict=True)
+        write_results(aside, pairs, classes)
+        (aside / "skipped.txt").write_text("".join(f"{problem}\n" for problem in skipped), encoding="utf-8")
+
+
+def parse_arguments() -> Namespace:
+    parser = commandline.parser(__doc__)
+    commandline.add_threads(parser)
+    commandline.add_settings(parser, SegmentStage)
+    parser.add_argument("--images", required=True, metavar="FOLDER", help="to segment")
+    parser.add_argument("--checkpoint", required=True, metavar="FILE", help="of the segmenter")
+    parser.add_argument("--segmented", required=True, metavar="FOLDER", help="output")
+    return parser.parse_args()
+
+
+def write_results(
+    folder: Path, pairs: Iterable[tuple[ImageRecord, Prediction]], classes: Sequence[str]
+) -> None:
+    """Write masks, overlays and the table of areas of (image, prediction) pairs."""
+    with open(folder / "areas.csv", "w", newline="", encoding="utf-8") as stream:
+        table = csv.writer(stream)
+        table.writerow(("image", *(f"{name} (fraction of pixels)" for name in classes)))
+        for row, prediction in pairs:
+            mask, blended = folder / "masks" / f"{row.id}.png", folder / "overlays" / f"{row.id}.jpg"
+            for path in (mask, blended):
+                path.parent.mkdir(parents=True, exist_ok=True)
+            mask.write_bytes(encode_mask(prediction.mask))
+            Image.fromarray(overlay(prediction.image, prediction.mask)).save(blended, quality=90)
+            areas = np.bincount(prediction.mask.ravel(), minlength=len(classes)) / prediction.mask.size
+            table.writerow((row.id, *(f"{area:.4f}" for area in areas)))
+
+
+if __name__ == "__main__":
+    commandline.run(main)

@@ -1,0 +1,64 @@
+"""The adapter of COCO 2017 and of data sets in its layout."""
+
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from tagseg.datasets.base import Adapter, DatasetSettings, Folder, PublishedArchive, below
+from tagseg.datasets.coco.coco import index_coco
+from tagseg.datasets.coco.masks import coco_ground_truth
+
+SITE = "http://images.cocodataset.org"
+PARTS = ("train2017", "val2017", "annotations")
+INSTANCES = ("annotations/instances_train2017.json", "annotations/instances_val2017.json")
+
+
+class CocoSettings(DatasetSettings):
+    """Keys of `dataset` where `kind` is coco."""
+
+    kind: Literal["coco"] = "coco"
+    root: Folder | None = Field(None, description="folder of your copy; null: fetched into fetch.folder")
+    crowd: bool = Field(True, description="crowd regions give tags too")
+    counts_known: bool = Field(False, description="fail unless the counts are those of the published set")
+
+
+class CocoAdapter(Adapter):
+    """A copy of the user, or the one that is fetched."""
+
+    settings_type = CocoSettings
+    settings: CocoSettings
+    read_index: ClassVar = staticmethod(index_coco)
+    read_ground_truth: ClassVar = staticmethod(coco_ground_truth)
+    archives = tuple(
+        PublishedArchive(name, f"{file}.zip", f"coco2017/{unpacked}", f"{SITE}/{folder}/{file}.zip", md5)
+        for name, file, unpacked, folder, md5 in (
+            ("coco_train", "train2017", "train2017", "zips", "cced6f7f71b7629ddf16f17bbcfab6b2"),
+            ("coco_val", "val2017", "val2017", "zips", "442b8da7639aecaf257c1dceb8ba8c80"),
+            ("coco_annotations", "annotations_trainval2017", "annotations", "annotations",
+             "f4bbac642086de4f52a3fdda2de5fa2c"),
+        )
+    )  # fmt: skip
+
+    @property
+    def root(self) -> str:
+        return self.settings.root or f"{self.surroundings.fetch_folder}/coco2017"
+
+    def folders(self) -> dict[str, str | None]:
+        return {"dataset.root": self.settings.root}
+
+    def inputs(self) -> list[str]:
+        return [] if self.settings.root else self.fetched(*(f"coco2017/{part}" for part in PARTS))
+
+    def image_paths(self) -> list[str]:
+        return self._own("train2017", "val2017", *INSTANCES)
+
+    def ground_truth_paths(self) -> list[str]:
+        return self._own(*INSTANCES)
+
+    def index_options(self) -> dict[str, object]:
+        return {"crowd": self.settings.crowd, "counts_known": self.settings.counts_known}
+
+    def _own(self, *names: str) -> list[str]:
+        """Return paths in the user's own copy; what a job unpacks is tracked by its rule."""
+        fetched = tuple(f"{path}/" for path in self.inputs())
+        return [path for path in below(self.root, *names) if not f"{path}/".startswith(fetched)]

@@ -1,0 +1,132 @@
+"""The layout of COCO 2017: tags and ground truth from the annotations of its instances.
+
+T.-Y. Lin et al., "Microsoft COCO: Common Objects in Context", ECCV 2014.
+
+    ROOT/annotations/instances_train2017.json, instances_val2017.json
+    ROOT/train2017/*.jpg, ROOT/val2017/*.jpg
+
+Sizes come from the annotations; an image of another size counts as unreadable.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from tagseg.datasets.coco.annotations import Annotations, annotation_file, read_annotations
+from tagseg.datasets.common import collected
+from tagseg.datasets.image_checks import Reading
+from tagseg.datasets.paths import user_error
+from tagseg.datasets.problems import Problem, raise_any
+from tagseg.storage.index import BACKGROUND, ImageRecord, Index, check_class_names
+
+SPLITS = ("train", "val")
+
+PUBLISHED = {"train": 118_287, "val": 5_000}
+PUBLISHED_CLASSES = 80
+
+
+def index_coco(
+    root: Path, *, crowd: bool = True, counts_known: bool = False, reading: Reading | None = None
+) -> Index:
+    """Index the images of COCO's train and val below `root`.
+
+    Tags are the categories of an image's instances, those of crowd regions only if `crowd`; the classes are all
+    categories in ascending order of their ids, which have gaps. `counts_known` compares the numbers of images
+    and classes with COCO 2017's. Where everything else is correct, every image is read as `reading` states
+    (None: not read). Raises TagsegError where a file or folder is missing, else DatasetProblems.
+    """
+    root = Path(root)
+    _check_layout(root)
+    halves: dict[str, Annotations] = {}
+    problems: list[Problem] = []
+    for split in SPLITS:
+        with collected(problems, annotation_file(root, split)):
+            halves[split] = read_annotations(root, split, segmentations=False)
+    raise_any(root, problems)
+    names = {one.id: one.name for one in sorted(halves["train"].categories, key=lambda one: one.id)}
+    for split, half in halves.items():
+        problems += [Problem(_name(split), 0, text) for text in _contradictions(half)]
+        problems += _missing_files(root / f"{split}2017", half)
+    problems += _common_problems(halves["train"], halves["val"])
+    with collected(problems, _name("train")):
+        check_class_names(tuple(names.values()), _name("train"))
+    problems += _count_problems(halves) if counts_known else []
+    raise_any(root, problems)
+    rows = [row for split, half in halves.items() for row in _records(root, split, half, names, crowd)]
+    if reading:
+        rows = list(reading.readable(rows, problems))
+        raise_any(root, problems)
+    return Index((BACKGROUND, *names.values()), tuple(sorted(rows, key=lambda row: row.id)))
+
+
+def _name(split: str) -> str:
+    return str(annotation_file(Path(), split))
+
+
+def _check_layout(root: Path) -> None:
+    """Raise TagsegError where a folder or an annotation file is missing."""
+    files = [path for split in SPLITS if not (path := annotation_file(root, split)).is_file()]
+    missing = files + [path for split in SPLITS if not (path := root / f"{split}2017").is_dir()]
+    if missing:
+        names = ", ".join(str(path.relative_to(root)) for path in missing)
+        archives = "train2017.zip, val2017.zip and annotations_trainval2017.zip"
+        raise user_error(root, f"no {names}", f"unpack {archives} there")
+
+
+def _contradictions(half: Annotations) -> Iterator[str]:
+    """Yield repeated ids and names, and references to unknown ids (one annotation for each)."""
+    for what, values in (
+        ("images: id", Counter[object](one.id for one in half.images)),
+        ("images: file_name without suffix", Counter[object](one.stem for one in half.images)),
+        ("categories: id", Counter[object](one.id for one in half.categories)),
+    ):
+        yield from (f"{what} {value!r} occurs twice. Remove one." for value in values if values[value] > 1)
+    known = {("image", one.id) for one in half.images} | {("category", one.id) for one in half.categories}
+    for one in half.annotations:
+        for key in (("image", one.image_id), ("category", one.category_id)):
+            if key not in known:
+                known.add(key)
+                yield f"annotation {one.id}: no {key[0]} has the id {key[1]}. Add it or remove the annotation."
+
+
+def _records(
+    root: Path, split: str, half: Annotations, names: Mapping[int, str], crowd: bool
+) -> Iterator[ImageRecord]:
+    """Yield the rows of the index."""
+    categories: defaultdict[int, set[int]] = defaultdict(set)
+    for one in half.annotations:
+        if crowd or not one.iscrowd:
+            categories[one.image_id].add(one.category_id)
+    for image in half.images:
+        tags = tuple(names[category] for category in sorted(categories.get(image.id, ())))
+        path = f"{root}/{split}2017/{image.file_name}"
+        yield ImageRecord(image.stem, path, image.width, image.height, split, tags)
+
+
+def _missing_files(folder: Path, half: Annotations) -> list[Problem]:
+    text = "no such file. Restore it or remove it from the annotations."
+    names = [image.file_name for image in half.images if not (folder / image.file_name).is_file()]
+    return [Problem(f"{folder.name}/{name}", 0, text) for name in names]
+
+
+def _common_problems(train: Annotations, val: Annotations) -> list[Problem]:
+    """Return the problems of val beside train: other classes, and images of train, which would be scored."""
+    texts = []
+    if {*train.categories} != {*val.categories}:
+        texts.append("its categories differ from train's. Take both files from one archive.")
+    stems = {image.stem for image in train.images}
+    names = [image.file_name for image in val.images if image.stem in stems]
+    texts += [f"images: {name} is in train too. Remove it from one." for name in names]
+    return [Problem(_name("val"), 0, text) for text in texts]
+
+
+def _count_problems(halves: Mapping[str, Annotations]) -> list[Problem]:
+    """Return a problem for each count that differs from COCO 2017's."""
+    counts = [(f"images in {split}", len(half.images), PUBLISHED[split]) for split, half in halves.items()]
+    counts.append(("classes", len(halves["train"].categories), PUBLISHED_CLASSES))
+    remedy = "Complete the copy, or set dataset.counts_known: false for another data set."
+    return [
+        Problem("", 0, f"{count:,} {what}, but COCO 2017 has {published:,}. {remedy}")
+        for what, count, published in counts
+        if count != published
+    ]

@@ -1,0 +1,4 @@
+"""Download and unpacking of published archives.
+
+May import: runtime and storage.
+"""

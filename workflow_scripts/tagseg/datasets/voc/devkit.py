@@ -1,0 +1,277 @@
+"""The layout of PASCAL VOC: tags from the XML annotations, splits from the image sets.
+
+M. Everingham et al., "The PASCAL Visual Object Classes Challenge 2012 (VOC2012) Development Kit".
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from tagseg.datasets.common import (
+    CLASS_LIST,
+    MASK_FOLDER,
+    check_mask,
+    collected,
+    holds_masks,
+    in_class_order,
+    places_of,
+    read_class_list,
+    read_ids,
+)
+from tagseg.datasets.image_checks import UNKNOWN, Reading
+from tagseg.datasets.paths import is_plain_name, is_present, user_error
+from tagseg.datasets.problems import Problem, raise_any
+from tagseg.datasets.voc.annotations import read_tags
+from tagseg.datasets.voc.sbd import find_sbd, read_sbd_ids, read_sbd_mask, sbd_masks
+from tagseg.storage.images import IMAGE_SUFFIXES, VOID, write_mask
+from tagseg.storage.index import BACKGROUND, ImageRecord, Index, check_class_names
+
+VOC_CLASSES = (
+    "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow",
+    "diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train",
+    "tvmonitor",
+)  # fmt: skip
+
+TRAINAUG = "trainaug"
+"""VOC 2012's train plus SBD's images."""
+
+# The devkit's documentation, statistics of the segmentation task; trainaug: Hariharan et al. (2011) added.
+PUBLISHED_IMAGES = {"train": 1464, "val": 1449, "trainval": 2913, "test": 1456, TRAINAUG: 10582}
+# Over trainaug with difficult objects: the label file of J. Ahn, S. Kwak, "Learning Pixel-level Semantic
+# Affinity", CVPR 2018, which the field uses.
+PUBLISHED_MEAN_TAGS = "1.555"
+PUBLISHED_SINGLE_CLASS = 6249
+
+_IMAGE_SETS = Path("ImageSets", "Segmentation")
+_ARCHIVE = "VOCtrainval_11-May-2012.tar"
+
+
+class _Entry(NamedTuple):
+    """An id with the list and line that name it, the devkit that contains it, and its split."""
+
+    name: str
+    list: Path
+    line: int
+    devkit: Path
+    split: str
+
+    @property
+    def annotation(self) -> Path:
+        return self.devkit / "Annotations" / f"{self.name}.xml"
+
+    @property
+    def image(self) -> Path:
+        """The image: VOC's .jpg, or a file of another suffix in a devkit of one's own."""
+        suffixes = (".jpg", *sorted(IMAGE_SUFFIXES - {".jpg"}))
+        paths = [self.devkit / "JPEGImages" / f"{self.name}{suffix}" for suffix in suffixes]
+        return next((path for path in paths if path.is_file()), paths[0])
+
+    @property
+    def remedy(self) -> str:
+        """The remedy for a missing file: VOC's archive has all images of SBD."""
+        if self.list.parent == self.devkit / _IMAGE_SETS:
+            return f"put it there or remove the id from {self.list.name}, line {self.line}"
+        return f"put it there or unpack {_ARCHIVE} again, which has all images of SBD's lists"
+
+
+def index_voc(
+    root: Path,
+    *,
+    train_list: str = "train",
+    val_list: str | None = "val",
+    test_list: str | None = None,
+    test_root: Path | None = None,
+    sbd: Path | None = None,
+    difficult: bool = True,
+    counts_known: bool = False,
+    reading: Reading | None = None,
+) -> Index:
+    """Index a VOC devkit: `root` itself, or VOC2012 or VOCdevkit/VOC2012 below it.
+
+    A list is a file in ImageSets/Segmentation, without ".txt"; that of test is in `test_root` if given. The list
+    "trainaug" is built (see `read_list`). Tags are the names of the annotated objects, those marked difficult only
+    if `difficult`; images of `test_root` have none. `counts_known` compares the lists and trainaug's tags with the
+    published ones. Raises DatasetProblems with all problems; TagsegError where a devkit, a list or SBD is missing.
+    """
+    if test_root and not test_list:
+        raise user_error("test_root", "set, but no test_list", "set test_list: test, or test_root: null")
+    devkit = find_devkit(Path(root))
+    test_devkit = find_devkit(Path(test_root)) if test_root else devkit
+    problems: list[Problem] = []
+    entries: list[_Entry] = []
+    counts: dict[Path, int] = {}
+    named = (("train", devkit, train_list), ("val", devkit, val_list), ("test", test_devkit, test_list))
+    for split, kit, name in named:
+        ids = read_list(kit, name, sbd, problems, counts) if name else {}
+        entries += [_Entry(one, *where, kit, split) for one, where in ids.items()]
+    entries = _one_split_each(entries, problems)
+    tags = _read_all_tags(entries, difficult, test_devkit == devkit, problems)
+    names = _class_names(devkit, tags, counts_known, problems)
+    images = _images(entries, tags, names, reading or Reading(), problems)
+    if counts_known:
+        aug = (
+            [tags.get(one.name) for one in entries if one.split == "train"] if train_list == TRAINAUG else []
+        )
+        problems += _unusual_counts(
+            counts, [len(own) for own in aug if own] if difficult and all(aug) else []
+        )
+    raise_any(devkit, problems)
+    return Index((BACKGROUND, *names), images)
+
+
+def find_devkit(root: Path) -> Path:
+    """Return the devkit at `root` or below it. Raises TagsegError where there is none."""
+    for folder in (root, root / "VOC2012", root / "VOCdevkit" / "VOC2012"):
+        if (folder / "JPEGImages").is_dir() and (folder / _IMAGE_SETS).is_dir():
+            return folder
+    folders = f"JPEGImages, Annotations, {MASK_FOLDER} and {_IMAGE_SETS}"
+    raise user_error(root, "no VOC devkit", f"unpack {_ARCHIVE} there, or name the folder with {folders}")
+
+
+def read_list(
+    devkit: Path, name: str, sbd: Path | None, problems: list[Problem], counts: dict[Path, int]
+) -> dict[str, tuple[Path, int]]:
+    """Return the file and line of each id of an image set.
+
+    trainaug is VOC's train and both lists of SBD, minus VOC's val: SBD has images of all splits. Invalid lines go
+    to `problems`, the number of ids to `counts`. Raises TagsegError where a list is missing.
+    """
+    if not is_plain_name(name):
+        raise user_error(repr(name), "not the name of a list", f"name a file in {_IMAGE_SETS}")
+    path = devkit / _IMAGE_SETS / f"{name}.txt"
+    if name == TRAINAUG:
+        if not sbd:
+            remedy = "set sbd to the folder with img, cls, train.txt and val.txt, or use another train_list"
+            raise user_error(TRAINAUG, "built from VOC's train and SBD, but sbd is not set", remedy)
+        train = read_list(devkit, "train", None, problems, counts)
+        val = read_list(devkit, "val", None, [], counts)
+        added = read_sbd_ids(find_sbd(Path(sbd)), problems)
+        ids = train | {one: where for one, where in added.items() if one not in train and one not in val}
+    else:
+        lines = read_ids(path, "put the list there or set the name of another one", problems)
+        ids = {one: (path, line) for one, line in lines.items()}
+    counts[path] = len(ids)
+    return ids
+
+
+def _one_split_each(entries: list[_Entry], problems: list[Problem]) -> list[_Entry]:
+    """Return the entries without the ids of an earlier split; each of those is a problem."""
+    kept: dict[str, _Entry] = {}
+    for one in entries:
+        if kept.setdefault(one.name, one) is not one:
+            text = f"{one.name!r} is already in {kept[one.name].split}. Remove one."
+            problems.append(Problem(str(one.list), one.line, text))
+    return list(kept.values())
+
+
+def _unusual_counts(images: Mapping[Path, int], tags: list[int]) -> list[Problem]:
+    """Compare the images of each list, and the tags of each image of trainaug if known, with the published ones."""
+    counts = [
+        (TRAINAUG if path.stem == TRAINAUG else str(path), "images", f"{count:,}", f"{published:,}")
+        for path, count in images.items()
+        if (published := PUBLISHED_IMAGES.get(path.stem))
+    ]
+    if tags:
+        single = ("single-class images", f"{tags.count(1):,}", f"{PUBLISHED_SINGLE_CLASS:,}")
+        mean = ("tags per image", f"{sum(tags) / len(tags):.3f}", PUBLISHED_MEAN_TAGS)
+        counts += [(TRAINAUG, *single), (TRAINAUG, *mean)]
+    remedy = "Unpack the data set again, or set dataset.counts_known: false."
+    return [
+        Problem(name, 0, f"{ours} {what}, but the published set has {published}. {remedy}")
+        for name, what, ours, published in counts
+        if ours != published
+    ]
+
+
+def _read_all_tags(
+    entries: list[_Entry], difficult: bool, test_tags: bool, problems: list[Problem]
+) -> dict[str, frozenset[str]]:
+    """Return the tags of each id whose annotation is valid; `test_tags`: whether test images have any."""
+    tags: dict[str, frozenset[str]] = {}
+    for one in entries:
+        with collected(problems, one.annotation):
+            annotated = one.split != "test" or (test_tags and is_present(one.annotation))
+            tags[one.name] = read_tags(one.annotation, one.remedy, difficult) if annotated else frozenset()
+    return tags
+
+
+def _class_names(
+    devkit: Path, tags: Mapping[str, frozenset[str]], vocs: bool, problems: list[Problem]
+) -> tuple[str, ...]:
+    """Return the devkit's own class list, else VOC's where any tag is VOC's (or `vocs`), else all tags.
+
+    One VOC tag is enough: a misspelt name must not create a new list, which would change the masks' labels.
+    """
+    seen = frozenset().union(*tags.values())
+    names, remedy = read_class_list(devkit), f"not in {CLASS_LIST}. Add it there or correct the annotation."
+    if names is None:
+        remedy = f"not one of VOC's classes. Correct the annotation, or list all classes in {CLASS_LIST}."
+        names = VOC_CLASSES if vocs or seen & set(VOC_CLASSES) else tuple(sorted(seen))
+        if seen or not problems:  # else no tag could be read, which has its own messages
+            with collected(problems, devkit / "Annotations"):
+                check_class_names(names, devkit / "Annotations")
+    problems += [
+        Problem(str(devkit / "Annotations" / f"{name}.xml"), 0, f"class {tag!r} is {remedy}")
+        for name, own in sorted(tags.items())
+        for tag in sorted(own.difference(names))
+    ]
+    return names
+
+
+def _images(
+    entries: list[_Entry],
+    tags: Mapping[str, frozenset[str]],
+    names: tuple[str, ...],
+    reading: Reading,
+    problems: list[Problem],
+) -> tuple[ImageRecord, ...]:
+    """Return a row for each readable image, sorted by id."""
+    rows = []
+    positions = places_of(names)
+    for one in entries:
+        path = one.image
+        with collected(problems, path):
+            if not path.is_file():
+                raise user_error(path, "no such image", one.remedy)
+            own = in_class_order(tags.get(one.name, ()), positions)
+            rows.append(ImageRecord(one.name, str(path), *UNKNOWN, one.split, own))
+    return reading.readable(rows, problems)
+
+
+def voc_ground_truth(
+    root: Path, index: Index, split: str, folder: Path, *, sbd: Path | None = None, threads: int = 1
+) -> dict[str, str]:
+    """Return the path of each ground-truth mask of a split by id; images without a mask are skipped.
+
+    Where the devkit has no mask, that of `sbd`, if given, is written as "png/<id>.png" below `folder`; its labels
+    are mapped by class name, and a class that the index lacks becomes void. Raises DatasetProblems with all masks
+    that are damaged (PNGs: header only) or not of the image's size; TagsegError where a devkit or SBD is missing.
+    """
+    devkit = find_devkit(Path(root))
+    pngs = devkit / MASK_FOLDER if holds_masks(devkit) else None
+    mats = sbd_masks(find_sbd(Path(sbd))) if sbd else None
+    problems: list[Problem] = []
+    masks: dict[str, str] = {}
+    for row in index.of_split(split):
+        png, mat = pngs and pngs / f"{row.id}.png", mats and mats / f"{row.id}.mat"
+        if png and is_present(png):
+            with collected(problems, png):
+                masks[row.id] = str(png)
+                check_mask(png, row.width, row.height)
+        elif mat and is_present(mat):
+            with collected(problems, mat):
+                masks[row.id] = _convert(mat, row, index.classes, folder)
+    raise_any(devkit, problems)
+    return masks
+
+
+def _convert(mat: Path, row: ImageRecord, classes: tuple[str, ...], folder: Path) -> str:
+    """Write a mask of SBD as a PNG with the labels of `classes`; return its path relative to `folder`."""
+    labels = read_sbd_mask(mat, row.width, row.height)
+    ours = np.full(256, VOID, np.uint8)  # our label by SBD's
+    for label, name in enumerate((BACKGROUND, *VOC_CLASSES)):
+        ours[label] = classes.index(name) if name in classes else VOID
+    write_mask(folder / "png" / f"{row.id}.png", ours[labels])
+    return f"png/{row.id}.png"

@@ -1,0 +1,4 @@
+"""Networks: backbones and their nodes, the classifier, DeepLab-LargeFOV.
+
+May import: runtime and storage.
+"""

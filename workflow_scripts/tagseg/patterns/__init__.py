@@ -1,0 +1,4 @@
+"""The method: class patterns by PCA, their orientation by CAM, the choice of the layer, Algorithm 1.
+
+May import: runtime, storage.
+"""

@@ -1,0 +1,66 @@
+"""Proxy ground truth: Algorithm 1 of the paper, and the CAM seeds for comparison."""
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+
+from tagseg.patterns.class_patterns import ClassPattern
+from tagseg.storage.cam_shards import fraction_of_maximum
+from tagseg.storage.images import VOID, resize_map
+
+BACKGROUND_LABEL = 0
+
+
+def algorithm_1(projections: Mapping[int, np.ndarray]) -> np.ndarray:
+    """Return the labels uint8 (H, W) of Algorithm 1.
+
+    `projections` maps the class index of each tag to its q_c (Eq. 3), float (H, W). A pixel is background if
+    no q_c is positive (case 1), the class if exactly one is (case 2), and void, the paper's "uncertain", if
+    several are (case 3).
+    """
+    labels = np.array(list(projections), np.uint8)
+    positive = np.stack([q > 0 for q in projections.values()])
+    mask = np.where(positive.any(axis=0), labels[positive.argmax(axis=0)], BACKGROUND_LABEL)
+    mask[positive.sum(axis=0) > 1] = VOID
+    return mask.astype(np.uint8)
+
+
+def project_views(pattern: ClassPattern, maps: Iterable[np.ndarray], height: int, width: int) -> np.ndarray:
+    """Return q_c at the size of the image, float32 (height, width), averaged over views.
+
+    `maps` are the features (d, h, w) of the views of one image. Projections are resized before they are
+    thresholded; the other way round, masks show the blocks of the feature map.
+    """
+    resized = [resize_map(pattern.project(view), height, width) for view in maps]
+    return np.stack(resized).mean(axis=0, dtype=np.float32)
+
+
+def pattern_seed(
+    patterns: Mapping[int, ClassPattern], maps: Iterable[np.ndarray], height: int, width: int
+) -> np.ndarray:
+    """Return the labels uint8 (height, width) that Algorithm 1 gives one image.
+
+    `patterns` maps the class index of each tag to its pattern; `maps` are the features of the views. Pixels
+    between the background threshold and the object threshold of a class are void.
+    """
+    maps = list(maps)
+    q = {label: project_views(pattern, maps, height, width) for label, pattern in patterns.items()}
+    mask = algorithm_1({label: q[label] - np.float32(patterns[label].object_threshold) for label in q})
+    lenient = algorithm_1({label: q[label] - np.float32(patterns[label].background_threshold) for label in q})
+    mask[(mask == BACKGROUND_LABEL) & (lenient != BACKGROUND_LABEL)] = VOID
+    return mask
+
+
+def cam_seed(
+    cams: Mapping[int, np.ndarray], height: int, width: int, background_threshold: float
+) -> np.ndarray:
+    """Return the labels uint8 (height, width) of class activation maps, the usual seed.
+
+    `cams` maps the class index of each tag to its activation (h, w). Each map is clipped at 0 and divided by
+    its maximum; a pixel takes the class of the largest map, or the background if none exceeds
+    `background_threshold` (0.2 in Zhou et al. 2016).
+    """
+    labels = np.array(list(cams), np.uint8)
+    scores = np.stack([fraction_of_maximum(resize_map(cam, height, width)) for cam in cams.values()])
+    mask = labels[scores.argmax(axis=0)]
+    return np.where(scores.max(axis=0) > background_threshold, mask, BACKGROUND_LABEL).astype(np.uint8)

@@ -1,0 +1,132 @@
+"""Moments and principal component of the descriptors of each class (the paper's Eq. 1 and 2).
+
+One pass over the feature shards serves all classes: the moments of an image are computed once and added to
+every class whose subset holds it. Eq. 2 divides by K, the number of positions. The sums are centred on a
+shift near the mean, because sum(t t^T) - K mean mean^T cancels badly.
+"""
+
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from scipy.linalg.blas import dsyrk
+from scipy.sparse.linalg import eigsh
+
+from tagseg.patterns.class_patterns import ClassPattern
+from tagseg.runtime.errors import TagsegError
+from tagseg.storage.feature_shards import MapShard
+
+COMPONENTS = 50
+"""Number of components whose explained variance is kept (the paper's Figure 3)."""
+
+
+class Moments:
+    """Running count, sum and Gram matrix of descriptors (float64) about a fixed shift.
+
+    `mean()` and `covariance()` do not depend on the shift, but lose few digits only if it is near the mean.
+    """
+
+    def __init__(self, shift: np.ndarray) -> None:
+        self.shift = np.asarray(shift, np.float64)
+        self.count = 0
+        self._sum = np.zeros(len(self.shift))
+        self._upper = np.zeros((len(self.shift),) * 2, order="F")
+
+    def add(self, count: int, total: np.ndarray, upper: np.ndarray) -> None:
+        """Add `count` descriptors by their shifted sum (d,) and upper triangle of the shifted Gram matrix."""
+        self.count += count
+        self._sum += total
+        self._upper += upper
+
+    def mean(self) -> np.ndarray:
+        """Return the mean descriptor (d,), float64."""
+        return self.shift + self._sum / self.count
+
+    def covariance(self) -> np.ndarray:
+        """Return the covariance (d, d), float64, of Eq. 2."""
+        offset = self._sum / self.count
+        gram = np.triu(self._upper) + np.triu(self._upper, 1).T
+        return gram / self.count - np.outer(offset, offset)
+
+
+def image_moments(maps: Iterable[np.ndarray], shift: np.ndarray) -> tuple[int, np.ndarray, np.ndarray]:
+    """Return count, shifted sum (d,) and upper triangle of the shifted Gram matrix (d, d), float64.
+
+    `maps` are the views (d, h, w) of one image.
+    """
+    views = [np.asarray(view, np.float64).reshape(len(shift), -1) for view in maps]
+    descriptors = np.concatenate(views, axis=1)
+    descriptors -= shift[:, None]
+    # A C-ordered (d, n) array is an F-ordered (n, d) one to BLAS, so that nothing is copied.
+    upper = dsyrk(1.0, descriptors.T, trans=1)
+    return descriptors.shape[1], descriptors.sum(axis=1), upper
+
+
+def class_moments(shards: Iterable[MapShard], subsets: Mapping[str, Sequence[str]]) -> dict[str, Moments]:
+    """Return the moments per class, over all positions and views of the images in its subset.
+
+    `subsets` maps a class to image ids. Raises TagsegError if no shard holds an image of a subset.
+    """
+    missing = {name for ids in subsets.values() for name in ids}
+    members = {tag: frozenset(ids) for tag, ids in subsets.items()}
+    moments: dict[str, Moments] = {}
+    shift = None
+    for shard in shards:
+        for position, name in enumerate(shard.ids):
+            if name not in missing:
+                continue
+            missing.remove(name)
+            maps = shard.maps(position).values()
+            shift = _mean_descriptor(maps) if shift is None else shift
+            addend = image_moments(maps, shift)
+            for tag in (tag for tag in subsets if name in members[tag]):
+                moments.setdefault(tag, Moments(shift)).add(*addend)
+    if missing:
+        raise TagsegError(
+            f"{min(missing)}: in a subset but in no feature shard. Delete the features and run again."
+        )
+    return moments
+
+
+def _mean_descriptor(maps: Iterable[np.ndarray]) -> np.ndarray:
+    """Return the mean descriptor of one image: near enough to the mean of every class to shift by it."""
+    return np.mean([np.asarray(view, np.float64).mean(axis=(1, 2)) for view in maps], axis=0)
+
+
+def leading_pattern(moments: Moments) -> ClassPattern:
+    """Return the pattern of `moments`: the unit eigenvector of the largest eigenvalue, of either sign.
+
+    Raises TagsegError if the features do not vary.
+    """
+    covariance = moments.covariance()
+    trace = np.trace(covariance)
+    if not trace > 0:
+        raise TagsegError("its features do not vary. Check the images and the weights of the classifier.")
+    # A fixed start vector: the default one is random and changes the last bits from run to run.
+    start = np.random.default_rng(0).standard_normal(len(covariance))
+    components = min(COMPONENTS, len(covariance) - 1)
+    values, vectors = eigsh(covariance, k=components, which="LA", v0=start)
+    order = np.argsort(values)[::-1]
+    leading = vectors[:, order[0]]
+    return ClassPattern(
+        eigenvector=leading / np.linalg.norm(leading),
+        mean=moments.mean(),
+        explained_variance=np.clip(values[order], 0, None) / trace,
+        positions=moments.count,
+        deviation=float(np.sqrt(values[order[0]])),
+    )
+
+
+@contextlib.contextmanager
+def open_shards(paths: Sequence[str | Path], node: str | None = None) -> Iterator[list[MapShard]]:
+    """Yield the feature shards at `paths`, open for reading; with `node`, only those of this layer.
+
+    Raises TagsegError if no shard is of this layer.
+    """
+    with contextlib.ExitStack() as stack:
+        shards = [stack.enter_context(MapShard(path)) for path in paths]
+        of_node = [shard for shard in shards if node in (None, shard.node)]
+        if node and not of_node:
+            raise TagsegError(f"{node}: no features of this layer. Check the layers and `figures.layers`.")
+        yield of_node

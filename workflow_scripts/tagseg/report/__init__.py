@@ -1,0 +1,4 @@
+"""Plots, palettes, figures and the page of results.
+
+May import: runtime, storage, models, patterns and evaluation.
+"""

@@ -1,0 +1,4 @@
+"""From images to masks: multi-scale prediction and the dense CRF.
+
+May import: runtime, storage and models.
+"""

@@ -1,0 +1,123 @@
+"""Shards of feature maps in HDF5, from one forward pass of a network to the next stage.
+
+They are features of the classifier's backbone, for the class patterns, or logits of the segmenter, for the
+dense CRF. A shard holds `ids` and one dataset per view (input size, mirrored or not), float16
+(images, C, h, w), one chunk per image. Maps of mirrored views are mirrored back before writing.
+"""
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import hdf5plugin
+import numpy as np
+
+from tagseg.runtime.errors import TagsegError
+from tagseg.storage.files import LastingStream
+from tagseg.storage.hdf5 import (
+    CHECKED,
+    errors_named,
+    new_file,
+    read_names,
+    read_text,
+    write_names,
+    write_text,
+)
+
+FLOAT16_MAX = float(np.finfo(np.float16).max)
+
+
+@dataclass(frozen=True)
+class View:
+    """How an image enters the network: resized to a square of `size` pixels, mirrored or not."""
+
+    size: int
+    mirrored: bool = False
+
+    @property
+    def name(self) -> str:
+        """Return the name of the view's dataset in a shard."""
+        return f"{self.size}-mirrored" if self.mirrored else str(self.size)
+
+
+def views(sizes: Sequence[int], flip: bool) -> tuple[View, ...]:
+    """Return the views of each size; with `flip`, mirrored ones too."""
+    return tuple(View(size, mirrored) for size in sizes for mirrored in ((False, True) if flip else (False,)))
+
+
+class MapWriter:
+    """Writes feature maps of one shard, image by image. Made by `write_maps`."""
+
+    def __init__(self, file: h5py.File, ids: Sequence[str], stream: LastingStream) -> None:
+        self._file, self._ids, self._stream = file, ids, stream
+        write_names(file, "ids", ids)
+
+    def write(self, view: View, start: int, maps: np.ndarray) -> None:
+        """Write float maps (n, C, h, w) of the images from `start` on, rounded to float16.
+
+        Raises TagsegError if a value is not finite or too large for float16, OSError if the disk is full.
+        """
+        if not np.abs(maps).max(initial=0) <= FLOAT16_MAX:  # also false for NaN
+            raise TagsegError(
+                f"maps of {self._ids[start]}: not finite or too large for float16. Check the weights."
+            )
+        self._stream.check()  # report a full disk now, not after all maps are computed
+        self._dataset(view, maps.shape[1:])[start : start + len(maps)] = maps.astype(np.float16)
+
+    def _dataset(self, view: View, shape: tuple[int, ...]) -> h5py.Dataset:
+        if view.name not in self._file:
+            options = {"chunks": (1, *shape), **CHECKED, **hdf5plugin.LZ4()}
+            self._file.create_dataset(view.name, (len(self._ids), *shape), np.float16, **options)
+        return self._file[view.name]
+
+
+@contextlib.contextmanager
+def write_maps(path: str | Path, ids: Sequence[str], node: str = "", origin: str = "") -> Iterator[MapWriter]:
+    """Yield a writer of the shard `path` for the images `ids`; the file appears when the block ends.
+
+    `node` names the node of the network, `origin` is the SHA-256 of its checkpoint.
+    """
+    with new_file(path) as (file, stream):
+        write_text(file, "node", node)
+        write_text(file, "origin", origin)
+        yield MapWriter(file, ids, stream)
+
+
+class MapShard:
+    """A shard, open for reading: `node`, `origin`, `ids`, `views`, and the maps per image."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        with errors_named(path):
+            self._file = h5py.File(path, "r", locking=False)
+            self.ids = read_names(self._file, "ids")
+            self.node, self.origin = read_text(self._file, "node"), read_text(self._file, "origin")
+            self.views = tuple(sorted(name for name in self._file if name != "ids"))
+            for view in self.views:  # HDF5 would fill missing chunks with zeros
+                if self._file[view].id.get_num_chunks() != len(self.ids):
+                    raise ValueError(f"view {view} does not have one chunk per image")
+            if self.ids and not self.views:
+                raise ValueError("no maps")
+
+    def maps(self, position: int) -> dict[str, np.ndarray]:
+        """Return the maps float16 (C, h, w) of the image at `position`, by view name.
+
+        Raises TagsegError if the file is damaged.
+        """
+        with errors_named(self.path):
+            return {view: self._file[view][position] for view in self.views}
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __enter__(self) -> "MapShard":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
