@@ -34,7 +34,7 @@ def index_with(folder: Path, name: str, split: str = "train") -> Index:
 
 
 def of_bytes(name: str, content: Callable[[], bytes]) -> Callable[[Path], Index]:
-    """Return what indexes a image that consists of the bytes `content`."""
+    """Return what indexes an image that consists of the bytes `content`."""
 
     def feed(folder: Path) -> Index:
         (folder / name).write_bytes(content())
@@ -79,18 +79,18 @@ for what, name, content, answer in (
      "bad.png: damaged image (wrong checksum of the pixels)"),
     ("TIFF whose first offset is beyond what files can have", "bad.tif",
      lambda: b"II\x2b\0\x08\0\0\0" + struct.pack("<Q", 2**63 - 1) + b"\0" * 100,
-     "bad.tif: not a readable image (Invalid argument); replace or remove it"),
+     "bad.tif: not a readable image (Invalid argument). Replace or remove it"),
     ("file of zero bytes", "bad.jpg", lambda: b"", "bad.jpg: not a readable image"),
     ("decompression bomb: PNG of 60000x60000", "bad.png", lambda: png_of_size(60_000, 60_000),
      "bad.png: not a readable image (Image size (3600000000 pixels) exceeds limit"),
     ("PNG of 11000x11000", "bad.png", lambda: png_of_size(11_000, 11_000),
-     "bad.png: 11000x11000 exceeds 100,000,000 pixels; scale it down"),
+     "bad.png: 11000x11000 exceeds 100,000,000 pixels. Scale it down"),
 ):  # fmt: skip
     IMAGES.append((what, answer, of_bytes(name, content)))
 
 
 def of_size(width: int, height: int) -> Callable[[Path], None]:
-    """Return what indexes a image of that size, and puts it through the resizing and the CRF."""
+    """Return what indexes an image of that size, and puts it through the resizing and the CRF."""
 
     def feed(folder: Path) -> None:
         write_image(folder / "odd.png", width, height)

@@ -128,7 +128,7 @@ PLACES: list[Row] = [
     ("VOC's mask that is a link to nowhere", NO_MASK, of_masks(linked(MASK, "nowhere"), voc_ground_truth)),
     ("folder of masks that is a link to another disk", WORKS, of_masks(linked(MASKS, "../masks"))),
     ("folder of masks that is a file", NO_FOLDER, of_masks(replaced(MASKS))),
-    ("class of 300 characters", "is of more than 200 bytes, too long for the name of a file; shorten it",
+    ("class of 300 characters", "is longer than 200 bytes. Rename it",
      of_class("x" * 300)),
     ("class named `patterns.json`", "class 'patterns.json' has the name of a result file. Rename it",
      of_class("patterns.json")),

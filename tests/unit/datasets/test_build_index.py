@@ -184,7 +184,7 @@ def test_no_fraction_excuses_the_machine(tmp_path, monkeypatch, damaged):
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     monkeypatch.setattr(images.Image, "open", lost)
-    with pytest.raises(DatasetProblems, match=rf"{path.name}: cannot be read \(Input/output error\); see to"):
+    with pytest.raises(DatasetProblems, match=rf"{path.name}: cannot be read \(Input/output error\)\. Check"):
         run_script(monkeypatch, content | {"max_unreadable_fraction": 0.9}, tmp_path / "index")
 
 

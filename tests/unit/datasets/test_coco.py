@@ -157,7 +157,7 @@ def test_file_names_that_leave_the_folder(root, name):
     ("annotations", 1, {"image_id": 77}, "annotation 2: no image has the id 77. Add it or remove the annot"),
     ("annotations", 1, {"category_id": 3}, "annotation 2: no category has the id 3. Add it"),
     ("annotations", 1, {"iscrowd": 2}, "annotations[1].iscrowd: Input should be 0 or 1 (found 2)"),
-    ("categories", 0, {"name": "Background"}, "'Background' cannot be the name of a class"),
+    ("categories", 0, {"name": "Background"}, "'Background' is not allowed as a class name"),
     ("categories", 0, {"name": "bottle"}, "class 'bottle' is listed twice"),
     ("categories", 0, {"id": 44}, "categories: id 44 occurs twice. Remove one."),
     ("categories", 0, {"name": "cat"}, "its categories differ from train's. Take both files from one archive"),

@@ -81,7 +81,7 @@ def test_the_pixels_of_all_masks_are_read(photos, monkeypatch):
         run_script(monkeypatch, photos)
     label, colours = caught.value.problems
     assert label.path.endswith("b.png") and label.text.startswith("label 2, but the last class is 1. ")
-    assert colours.path.endswith("c.png") and colours.text.startswith("mode RGB, where a mask has one label")
+    assert colours.path.endswith("c.png") and colours.text.startswith("mode RGB, but a mask has one label")
     assert set(read_ground_truth(run_script(monkeypatch, photos, "val"))) == {"e"}
 
 

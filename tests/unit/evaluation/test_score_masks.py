@@ -74,7 +74,7 @@ def test_without_ground_truth_nothing_is_scored(made, monkeypatch):
             lambda folder: write_mask(folder / "1.png", halves(1)[1:]),
             r"1\.png: ground truth \(7, 12\) .*Fix the mask",
         ),
-        (lambda folder: write_mask(folder / "1.png", halves(3)), r"1\.png: label 3, where"),
+        (lambda folder: write_mask(folder / "1.png", halves(3)), r"1\.png: label 3, but"),
     ],
 )
 def test_unusable_ground_truth_is_named(made, monkeypatch, change, message):

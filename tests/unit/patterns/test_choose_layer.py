@@ -150,7 +150,7 @@ def test_images_are_evenly_spread(made, most, expected):
         (lambda folder: (folder / "images/p1.png").write_bytes(b"no"), r"p1\.png: not a readable image"),
         (
             lambda folder: write_image(folder / "images/p1.png", 9, 7),
-            r"p1\.png: 9x7 pixels, where it had",
+            r"p1\.png: 9x7 pixels, but 36x24",
         ),
         (
             lambda folder: write_mask_shard(
