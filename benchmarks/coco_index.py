@@ -47,9 +47,7 @@ def main() -> None:
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="write the data set there, and leave it")
     parser.add_argument("--read", choices=READERS, help=argparse.SUPPRESS)
     parser.add_argument("--root", type=Path, help=argparse.SUPPRESS)
@@ -131,8 +129,7 @@ def compare(root: Path) -> None:
     results = [{name: measure(name, root) for name in READERS} for _ in range(RUNS)]
     assert len({result[name]["tags"] for result in results for name in READERS}) == 1, results
     best = {
-        name: [min(result[name][figure] for result in results) for figure in ("seconds", "peak_mb")]
-        for name in READERS
+        name: [min(result[name][figure] for result in results) for figure in ("seconds", "peak_mb")] for name in READERS
     }
     texts = [f"{name} {seconds:.1f} s, {memory:.0f} MB" for name, (seconds, memory) in best.items()]
     ratios = [ours / theirs for ours, theirs in zip(*best.values(), strict=True)]

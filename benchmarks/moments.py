@@ -62,9 +62,7 @@ def main() -> None:
     error = max(np.abs(moments[tag].covariance() - covariances[tag]).max() for tag in members)
     assert error < 1e-6, error
     ratio = statistics.median(ours) / statistics.median(theirs)
-    print(
-        f"ours {statistics.median(ours):.3f} s, np.cov {statistics.median(theirs):.3f} s, ratio {ratio:.2f}"
-    )
+    print(f"ours {statistics.median(ours):.3f} s, np.cov {statistics.median(theirs):.3f} s, ratio {ratio:.2f}")
 
 
 if __name__ == "__main__":

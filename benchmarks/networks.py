@@ -100,13 +100,7 @@ def main() -> None:
     print("|---|---|--:|--:|--:|")
     with device() as where:
         bench = Bench(
-            rows,
-            index.classes,
-            arguments.size,
-            arguments.batch,
-            arguments.precision,
-            arguments.threads,
-            where,
+            rows, index.classes, arguments.size, arguments.batch, arguments.precision, arguments.threads, where
         )
         for network in arguments.networks:
             bench.forget_peak()
@@ -117,9 +111,7 @@ def main() -> None:
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", required=True, metavar="FOLDER")
     parser.add_argument("--networks", nargs="+", default=["resnet101", "vgg16"], choices=LAYERS)
     parser.add_argument("--count", type=int, default=64, help="images of an epoch")
@@ -132,9 +124,7 @@ def parse_arguments() -> argparse.Namespace:
 
 def stages(bench: Bench, network: str) -> Iterator[tuple[str, float, float | None]]:
     """Yield each stage's name, images a second, and the share of time in which the device computes."""
-    classifier = Classifier(
-        ClassifierSettings(backbone=network, weights=None, output_stride=16), len(bench.classes)
-    )
+    classifier = Classifier(ClassifierSettings(backbone=network, weights=None, output_stride=16), len(bench.classes))
     yield "classifier, training", *trained(bench, classifier, tagged(bench), TagLoss())
     maps: list[np.ndarray] = []
     seconds = bench.seconds(lambda: maps.extend(features(bench, classifier, LAYERS[network])))
@@ -143,9 +133,7 @@ def stages(bench: Bench, network: str) -> Iterator[tuple[str, float, float | Non
     seconds = bench.seconds(lambda: [image_moments([one], shift) for one in maps])
     yield "moments", len(bench.rows) / seconds, None
     segmenter = DeepLabLargeFov(
-        SegmenterSettings(
-            backbone=network, weights=None, output_stride=8, head_channels=1024, head_dilation=12
-        ),
+        SegmenterSettings(backbone=network, weights=None, output_stride=8, head_channels=1024, head_dilation=12),
         len(bench.classes),
     )
     yield "segmenter, training", *trained(bench, segmenter, masked(bench), MaskLoss())

@@ -25,9 +25,7 @@ FIGURE_KEYS = {
     4: ("layers", "classes", "images"),
     5: ("classes", "images"),
 }
-FIGURE_FILES = [
-    f"{FIGURES}/figure_{number}.{suffix}" for number in FIGURE_INPUTS for suffix in ("png", "pdf")
-]
+FIGURE_FILES = [f"{FIGURES}/figure_{number}.{suffix}" for number in FIGURE_INPUTS for suffix in ("png", "pdf")]
 
 
 rule figures:

@@ -36,9 +36,7 @@ use rule score_masks as score_predictions with:
     input:
         INDEX,
         truth=GROUND_TRUTH,
-        masks=lambda wildcards: plan.predicted(
-            wildcards.seed, wildcards.round, wildcards.split, wildcards.backbone
-        ),
+        masks=lambda wildcards: plan.predicted(wildcards.seed, wildcards.round, wildcards.split, wildcards.backbone),
     output:
         f"{RUN}/scores/{{split}}/{{seed}}/{{backbone}}/round{{round}}.json",
     log:

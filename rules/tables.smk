@@ -3,9 +3,7 @@
 TABLES = f"{RUN}/tables"
 TABLE_FORMATS = {"markdown": "md", "csv": "csv", "json": "json", "latex": "tex"}
 TABLE_SETTINGS = {1: plan.table_1, 2: plan.table_2, 3: plan.table_3}
-TABLE_FILES = [
-    f"{TABLES}/table_{number}.{suffix}" for number in TABLE_SETTINGS for suffix in TABLE_FORMATS.values()
-]
+TABLE_FILES = [f"{TABLES}/table_{number}.{suffix}" for number in TABLE_SETTINGS for suffix in TABLE_FORMATS.values()]
 
 
 rule tables:

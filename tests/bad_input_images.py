@@ -62,12 +62,7 @@ def png_of_size(width: int, height: int) -> bytes:
         return struct.pack(">I", len(content)) + kind + content + end
 
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return (
-        b"\x89PNG\r\n\x1a\n"
-        + chunk(b"IHDR", header)
-        + chunk(b"IDAT", zlib.compress(b"\0"))
-        + chunk(b"IEND", b"")
-    )
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0")) + chunk(b"IEND", b"")
 
 
 IMAGES: list[Row] = []
@@ -225,13 +220,7 @@ def of_classes(text: str) -> Callable[[Path], None]:
     def feed(folder: Path) -> None:
         of_table(PLAIN)(folder)
         (folder / "classes.txt").write_text(text)
-        content = {
-            "kind": "photos",
-            "root": str(folder),
-            "random_seed": 0,
-            "val_fraction": 0.2,
-            "labels": None,
-        }
+        content = {"kind": "photos", "root": str(folder), "random_seed": 0, "val_fraction": 0.2, "labels": None}
         arguments = ["--settings", json.dumps(content), "--listing", "0", "--index", str(folder / "index")]
         arguments_before, sys.argv = sys.argv, ["build_index.py", *arguments]
         try:

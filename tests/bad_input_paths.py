@@ -107,9 +107,7 @@ def of_names(*names: str) -> Callable[[Path], None]:
 
 def of_class(name: str) -> Callable[[Path], None]:
     """Return what indexes images of a class of this name."""
-    return of_photos(
-        lambda root: write_labels(root, f"cat.jpg,{name},train") and (root / CLASS_LIST).unlink()
-    )
+    return of_photos(lambda root: write_labels(root, f"cat.jpg,{name},train") and (root / CLASS_LIST).unlink())
 
 
 MASKS, MASK = "SegmentationClass", "SegmentationClass/a.png"

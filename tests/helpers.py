@@ -34,8 +34,7 @@ def write_annotation(devkit: Path, name: str, *objects: str | tuple[str, bool]) 
     """Write VOC's XML of an image; an object is its name or a pair (name, difficult)."""
     pairs = [(thing, False) if isinstance(thing, str) else thing for thing in objects]
     things = "".join(
-        f"<object><name>{thing}</name><difficult>{int(difficult)}</difficult>"
-        "<part><name>head</name></part></object>"
+        f"<object><name>{thing}</name><difficult>{int(difficult)}</difficult><part><name>head</name></part></object>"
         for thing, difficult in pairs
     )
     path = devkit / "Annotations" / f"{name}.xml"

@@ -38,7 +38,7 @@ TRAIN = {f"2007_{place:06}": objects_of_train(place) for place in range(12)}
 ADDED = {f"2008_{place:06}": objects_of_train(place) for place in range(12, 20)}
 """What SBD adds: images of the devkit that none of its lists of segmentation has."""
 VAL = {f"2009_{place:06}": ((VOC_CLASSES[3 * place], False),) for place in range(5)} | {
-    "2009_000099": (("person", False), ("person", False), ("horse", True)),
+    "2009_000099": (("person", False), ("person", False), ("horse", True))
 }
 TEST = {f"2010_{place:06}": (("person", False),) for place in range(3)}
 
@@ -102,9 +102,7 @@ def _boxes(name: str, objects: Objects) -> list[tuple[int, int, int, int]]:
     """Return x, y, x2, y2 of each object: they stand side by side."""
     width, height = size(name)
     step = width // len(objects)
-    return [
-        (place * step + 2, 5, (place + 1) * step - 2, height - 4 - 6 * place) for place in range(len(objects))
-    ]
+    return [(place * step + 2, 5, (place + 1) * step - 2, height - 4 - 6 * place) for place in range(len(objects))]
 
 
 def _write(devkit: Path, name: str, objects: Objects) -> None:
@@ -176,10 +174,7 @@ def annotation(name: str, objects: Objects) -> str:
 def _write_sbd(folder: Path) -> None:
     """Write SBD: its two lists have images of VOC's train and val too, and masks of all."""
     added, train, val = list(ADDED), list(TRAIN), list(VAL)
-    for list_name, names in {
-        "train": [train[0], *added[:5], val[0]],
-        "val": [*added[5:], val[1], train[1]],
-    }.items():
+    for list_name, names in {"train": [train[0], *added[:5], val[0]], "val": [*added[5:], val[1], train[1]]}.items():
         folder.mkdir(parents=True, exist_ok=True)
         (folder / f"{list_name}.txt").write_text("".join(f"{name}\n" for name in names))
         for name in names:

@@ -102,15 +102,7 @@ def remove_image(folder: Path) -> None:
 
 
 def write_notes(folder: Path) -> None:
-    for name in (
-        "notes.txt",
-        "prices.csv",
-        "scan.json",
-        "album.xml",
-        ".hidden.jpg",
-        ".DS_Store",
-        "labels.csv~",
-    ):
+    for name in ("notes.txt", "prices.csv", "scan.json", "album.xml", ".hidden.jpg", ".DS_Store", "labels.csv~"):
         (folder / name).write_text("no data")
 
 
@@ -213,9 +205,7 @@ CHANGES: dict[str, Plan] = {
     "`gpus`": setting("gpus", 2),
     "`threads`": setting("threads", 2),
     # Data
-    "a class added to `classes.txt`": data(
-        lambda folder: replace_text(folder / "classes.txt", "cat", "cat\ncow")
-    ),
+    "a class added to `classes.txt`": data(lambda folder: replace_text(folder / "classes.txt", "cat", "cat\ncow")),
     "an image replaced": data(lambda folder: write_image(folder / "1.jpg", width=16)),
     "a tag changed": data(lambda folder: replace_text(folder / "labels.csv", "1.jpg,cat", "1.jpg,dog")),
     "an image added": data(add_image),

@@ -74,9 +74,7 @@ def data_of(rows, settings=SETTINGS, random_seed=5):
 
 def training_of(rows, loss=None, workers=0, random_seed=5, **changes):
     settings = SETTINGS.model_copy(update=changes)
-    return Training(
-        TinyClassifier(), data_of(rows, settings, random_seed), loss or TagLoss(), settings, CPU, workers
-    )
+    return Training(TinyClassifier(), data_of(rows, settings, random_seed), loss or TagLoss(), settings, CPU, workers)
 
 
 def weights_after(training, state, identity="ours"):

@@ -6,7 +6,6 @@ Writes index.csv, classes.csv, source.txt (the DIGEST of names, sizes and times 
 (unreadable images, up to `max_unreadable_fraction`) into FOLDER; problems.csv instead where something is wrong.
 """
 
-import argparse
 import logging
 from pathlib import Path
 
@@ -22,20 +21,19 @@ MAX_LOGGED = 20
 """How many skipped images the log lists; the table has all of them."""
 
 
-def main() -> None:
-    arguments = parse_arguments()
-    settings, folder = arguments.settings, arguments.index
-    with problems_in(folder / "problems.csv"):
-        reading = Reading(settings.max_unreadable_fraction, arguments.threads, folder.parent.parent)
+@commandline.command
+def main(settings: SourceSettings, listing: str, index: Path, threads: int = 1) -> None:
+    with problems_in(index / "problems.csv"):
+        reading = Reading(settings.max_unreadable_fraction, threads, index.parent.parent)
         whole = settings.read_index(reading)
         log_skipped(reading)
-        index = without_untagged(whole)
-        raise_any(settings.root, train_problems(index))
-    if untagged := len(whole.images) - len(index.images):
+        kept = without_untagged(whole)
+        raise_any(settings.root, train_problems(kept))
+    if untagged := len(whole.images) - len(kept.images):
         log.info("skipped %d train images without a tag", untagged)
-    write_skipped(folder / "skipped.csv", reading.skipped)
-    write_index(folder, index, arguments.listing)
-    log.info(summary(index))
+    write_skipped(index / "skipped.csv", reading.skipped)
+    write_index(index, kept, listing)
+    log.info(summary(kept))
 
 
 def log_skipped(reading: Reading) -> None:
@@ -45,16 +43,6 @@ def log_skipped(reading: Reading) -> None:
         log.warning("skipped %d of %d images: unreadable. See skipped.csv.", len(skipped), reading.count)
     for one in skipped[:MAX_LOGGED]:
         log.warning("skipped %s", one.problem)
-
-
-def parse_arguments() -> argparse.Namespace:
-    parser = commandline.parser(__doc__)
-    commandline.add_settings(parser, SourceSettings)
-    parser.add_argument("--listing", required=True, metavar="DIGEST", help="of the data set's files")
-    commandline.add_threads(parser)
-    arguments = parser.parse_args()
-    arguments.index = Path(arguments.index)
-    return arguments
 
 
 def summary(index: Index) -> str:

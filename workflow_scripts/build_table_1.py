@@ -4,18 +4,12 @@ If the classes are VOC's, the paper's row precedes ours.
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 
-from tagseg.evaluation.comparison import (
-    PAPER,
-    TAGSEG,
-    TableRow,
-    other_sizes,
-    parse_arguments,
-    unscored,
-)
+from tagseg.evaluation.comparison import PAPER, TAGSEG, TableRow, TableSettings, other_sizes, unscored
 from tagseg.evaluation.paper import VOC_IMAGES, table_1, voc_classes
 from tagseg.evaluation.scores import ScoreFile, known, read_scores_if_run
-from tagseg.evaluation.tables import Cell, Table, outputs_of, write_tables
+from tagseg.evaluation.tables import Cell, Table, write_tables
 from tagseg.runtime import commandline
 from tagseg.storage.index import read_index
 
@@ -26,11 +20,11 @@ OF_THE_PAPER = (
 OTHER_CLASSES = "Without the paper's rows: its Table 1 is of PASCAL VOC 2012, and this run has other classes."
 
 
-def main() -> None:
-    arguments = parse_arguments(__doc__)
-    classes, rows = read_index(arguments.index).classes, arguments.settings.rows
+@commandline.command
+def main(index: Path, settings: TableSettings, markdown: Path, csv: Path, json: Path, latex: Path) -> None:
+    classes, rows = read_index(index).classes, settings.rows
     files = [read_scores_if_run(row.scores) for row in rows]
-    write_tables(ablation(rows, files, classes), **outputs_of(arguments))
+    write_tables(ablation(rows, files, classes), markdown=markdown, csv=csv, json=json, latex=latex)
 
 
 def ablation(rows: Sequence[TableRow], files: Sequence[ScoreFile | None], classes: Sequence[str]) -> Table:

@@ -6,18 +6,12 @@ val; those without a score are at the end of the group.
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 
-from tagseg.evaluation.comparison import other_sizes, parse_arguments, unscored
-from tagseg.evaluation.paper import (
-    CLASS_LABELS,
-    TRAINAUG_IMAGES,
-    VOC_IMAGES,
-    Method,
-    table_2,
-    voc_classes,
-)
+from tagseg.evaluation.comparison import TableSettings, other_sizes, unscored
+from tagseg.evaluation.paper import CLASS_LABELS, TRAINAUG_IMAGES, VOC_IMAGES, Method, table_2, voc_classes
 from tagseg.evaluation.scores import ScoreFile, read_scores_if_run
-from tagseg.evaluation.tables import Table, outputs_of, write_tables
+from tagseg.evaluation.tables import Table, write_tables
 from tagseg.runtime import commandline
 from tagseg.storage.index import read_index
 
@@ -27,30 +21,28 @@ OF_THE_PAPER = (
     "trainaug, 10,582 images; sal: with a saliency detector. In bold the best with class labels. "
     "`docs/paper.md` lists the inconsistencies of the paper's numbers."
 )
-NO_TEST = (
-    "Only the server of VOC has the ground truth of test; `snakemake submission` makes the archive for it."
-)
+NO_TEST = "Only the server of VOC has the ground truth of test; `snakemake submission` makes the archive for it."
 OTHER_CLASSES = "tagseg's cells are empty: the table is of PASCAL VOC 2012, and this run has other classes."
 
 
-def main() -> None:
-    arguments = parse_arguments(__doc__)
-    index, rows = read_index(arguments.index), arguments.settings.rows
+@commandline.command
+def main(index: Path, settings: TableSettings, markdown: Path, csv: Path, json: Path, latex: Path) -> None:
+    known, rows = read_index(index), settings.rows
     val: list[ScoreFile | None] = [None] * len(rows)
     test: list[ScoreFile | None] = [None] * len(rows)
     notes: tuple[str, ...] = (OTHER_CLASSES,)
-    if set(index.classes) == set(voc_classes()):
+    if set(known.classes) == set(voc_classes()):
         val = [read_scores_if_run(row.val) for row in rows]
         test = [read_scores_if_run(row.test) for row in rows]
         secret = (NO_TEST,) if any(miou_of(file) is None for file in test) else ()
         notes = (*other_sizes([*val, *test], VOC_IMAGES), *unscored(val), *secret)
-    count = len(index.of_split("train"))
+    count = len(known.of_split("train"))
     train_set = TRAINAUG if count == TRAINAUG_IMAGES else f"{count:,}"
     ours = [
         Method(CLASS_LABELS, row.name, "this run", train_set, miou_of(files[0]), miou_of(files[1]))
         for row, *files in zip(rows, val, test, strict=True)
     ]
-    write_tables(comparison(ours, notes), **outputs_of(arguments))
+    write_tables(comparison(ours, notes), markdown=markdown, csv=csv, json=json, latex=latex)
 
 
 def miou_of(file: ScoreFile | None) -> float | None:
@@ -64,9 +56,7 @@ def comparison(ours: Sequence[Method], notes: Sequence[str] = ()) -> Table:
     return Table(
         "Methods on PASCAL VOC 2012 (the paper's Table 2): mIoU in percent",
         ("supervision", "method", "reference", "train set", "val", "test"),
-        tuple(
-            (one.supervision, one.method, one.reference, one.train_set, one.val, one.test) for one in methods
-        ),
+        tuple((one.supervision, one.method, one.reference, one.train_set, one.val, one.test) for one in methods),
         best=frozenset({"val", "test"}),
         best_among=frozenset(n for n, one in enumerate(methods) if one.supervision == CLASS_LABELS),
         notes=(OF_THE_PAPER, *notes),

@@ -1,10 +1,12 @@
 """Build the paper's Table 3: the IoU per class on COCO's val, tagseg beside the paper."""
 
-from tagseg.evaluation.comparison import PAPER, TAGSEG, other_sizes, parse_arguments, unscored
+from pathlib import Path
+
+from tagseg.evaluation.comparison import PAPER, TAGSEG, TableSettings, other_sizes, unscored
 from tagseg.evaluation.metrics import Scores
 from tagseg.evaluation.paper import COCO_VAL_IMAGES, coco_classes, table_3
 from tagseg.evaluation.scores import read_scores_if_run
-from tagseg.evaluation.tables import Table, outputs_of, write_tables
+from tagseg.evaluation.tables import Table, write_tables
 from tagseg.runtime import commandline
 from tagseg.storage.index import read_index
 
@@ -15,16 +17,16 @@ OF_THE_PAPER = (
 OTHER_CLASSES = "tagseg's column is empty: the table is of COCO, and this run has other classes."
 
 
-def main() -> None:
-    arguments = parse_arguments(__doc__)
-    classes = read_index(arguments.index).classes
+@commandline.command
+def main(index: Path, settings: TableSettings, markdown: Path, csv: Path, json: Path, latex: Path) -> None:
+    classes = read_index(index).classes
     scores: Scores | None = None
     notes: tuple[str, ...] = (OTHER_CLASSES,)
     if set(classes) == set(coco_classes()):
-        file = read_scores_if_run(arguments.settings.rows[0].scores)
+        file = read_scores_if_run(settings.rows[0].scores)
         scores = file.scores if file is not None and file.known else None
         notes = (*other_sizes([file], {"val": COCO_VAL_IMAGES}), *unscored([file]))
-    write_tables(by_class(scores, notes), **outputs_of(arguments))
+    write_tables(by_class(scores, notes), markdown=markdown, csv=csv, json=json, latex=latex)
 
 
 def by_class(scores: Scores | None, notes: tuple[str, ...] = ()) -> Table:

@@ -6,7 +6,6 @@
 It succeeds where there are problems too: they are its result.
 """
 
-import argparse
 import logging
 import tempfile
 from collections import Counter
@@ -25,37 +24,26 @@ MAX_LISTED = 200
 """How many problems the report lists; the table beside it has all of them."""
 
 
-def main() -> None:
-    arguments = parse_arguments()
-    folder = arguments.report.parent
+@commandline.command
+def main(report: Path, problems: Path, settings: CheckSettings, threads: int = 1) -> None:
+    folder = report.parent
     folder.mkdir(parents=True, exist_ok=True)
     # Converted masks may be many: they go to the disk of the results, not to /tmp.
     with tempfile.TemporaryDirectory(prefix=".masks.", dir=folder) as masks:
         results = folder.parent.parent  # RESULTS/RUN/data_report
-        result = check_data_set(arguments.settings, Path(masks), arguments.threads, results)
-    write_problems(arguments.problems, result.problems)
-    with atomic_file(arguments.report) as aside:
-        text = report(result, arguments.settings.images, arguments.problems.name)
+        result = check_data_set(settings, Path(masks), threads, results)
+    write_problems(problems, result.problems)
+    with atomic_file(report) as aside:
+        text = content(result, settings.images, problems.name)
         aside.write_bytes(text.encode("utf-8", "backslashreplace"))
-    log.info("%s; see %s", counted(len(result.problems)), arguments.report)
-
-
-def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    commandline.add_settings(parser, CheckSettings)
-    commandline.add_threads(parser)
-    for name in ("--report", "--problems"):
-        parser.add_argument(name, type=Path, required=True, metavar="FILE", help="output")
-    return parser.parse_args()
+    log.info("%s; see %s", counted(len(result.problems)), report)
 
 
 def counted(count: int) -> str:
     return "1 problem" if count == 1 else f"{count or 'no'} problems"
 
 
-def report(result: CheckResult, settings: SourceSettings, problems: str) -> str:
+def content(result: CheckResult, settings: SourceSettings, problems: str) -> str:
     """Return the report as Markdown: the problems, then counts and sizes if there is an index."""
     parts = [f"# Data set `{settings.root}`\n", listed(result.problems, problems)]
     if result.unreadable:

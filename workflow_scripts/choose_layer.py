@@ -5,7 +5,6 @@ Copies the patterns of the chosen layer, and compares the candidates in a table 
 
 import logging
 import shutil
-from argparse import Namespace
 from collections.abc import Sequence
 from dataclasses import astuple
 from pathlib import Path
@@ -35,32 +34,27 @@ NOTE = (
 )
 
 
-def main() -> None:
-    arguments = parse_arguments()
-    rows = spread(read_index(arguments.index).of_split("train"), MOST_IMAGES)
-    shards = len(arguments.masks) // len(arguments.patterns)
-    common_provenance({folder: patterns_classifier(folder) for folder in arguments.patterns}, "classifier")
-    candidates = [
-        candidate(folder, arguments.masks[n * shards : (n + 1) * shards], rows)
-        for n, folder in enumerate(arguments.patterns)
-    ]
-    chosen = choose(candidates)
-    with atomic_folder(arguments.chosen) as aside:
-        shutil.copytree(arguments.patterns[candidates.index(chosen)], aside, dirs_exist_ok=True)
-    table = table_of(candidates, chosen)
-    write_tables(table, markdown=arguments.markdown, csv=arguments.csv, json=arguments.json)
-    write_figure(arguments.plot, layer_choice(candidates, chosen))
-    log.info("chose %s", chosen.layer)
-
-
-def parse_arguments() -> Namespace:
-    parser = commandline.parser(__doc__)
-    parser.add_argument("--patterns", required=True, nargs="+", metavar="FOLDER", help="one per layer")
-    parser.add_argument("--masks", required=True, nargs="+", metavar="FOLDER", help="layer by layer")
-    parser.add_argument("--chosen", required=True, metavar="FOLDER", help="output: patterns")
-    for name in ("--markdown", "--csv", "--json", "--plot"):
-        parser.add_argument(name, required=True, metavar="FILE", help="output")
-    return parser.parse_args()
+@commandline.command
+def main(
+    index: Path,
+    patterns: list[Path],
+    masks: list[Path],
+    chosen: Path,
+    markdown: Path,
+    csv: Path,
+    json: Path,
+    plot: Path,
+) -> None:
+    rows = spread(read_index(index).of_split("train"), MOST_IMAGES)
+    shards = len(masks) // len(patterns)
+    common_provenance({folder: patterns_classifier(folder) for folder in patterns}, "classifier")
+    candidates = [candidate(folder, masks[n * shards : (n + 1) * shards], rows) for n, folder in enumerate(patterns)]
+    best = choose(candidates)
+    with atomic_folder(chosen) as aside:
+        shutil.copytree(patterns[candidates.index(best)], aside, dirs_exist_ok=True)
+    write_tables(table_of(candidates, best), markdown=markdown, csv=csv, json=json)
+    write_figure(plot, layer_choice(candidates, best))
+    log.info("chose %s", best.layer)
 
 
 def spread(rows: Sequence[ImageRecord], most: int) -> Sequence[ImageRecord]:
@@ -68,7 +62,7 @@ def spread(rows: Sequence[ImageRecord], most: int) -> Sequence[ImageRecord]:
     return [rows[position] for position in np.linspace(0, len(rows) - 1, min(most, len(rows))).astype(int)]
 
 
-def candidate(folder: str, shards: Sequence[str], rows: Sequence[ImageRecord]) -> Candidate:
+def candidate(folder: Path, shards: Sequence[Path], rows: Sequence[ImageRecord]) -> Candidate:
     """Return the mask correlation and the colour coefficient of the patterns and seed masks of a layer."""
     patterns, node = read_patterns(folder)
     masks = read_mask_shards(shards)
@@ -76,7 +70,7 @@ def candidate(folder: str, shards: Sequence[str], rows: Sequence[ImageRecord]) -
     provenance |= {shard: mask_provenance(shard) for shard in shards}
     common_provenance(provenance, "version of the patterns")
     if missing := {row.id for row in rows} - set(masks):
-        raise TagsegError(f"{', '.join(shards)}: no mask of {min(missing)}. Delete them and run again.")
+        raise TagsegError(f"{', '.join(map(str, shards))}: no mask of {min(missing)}. Delete them and run again.")
     pairs = ((row.read(), masks[row.id].read()) for row in commandline.progress(rows, node))
     coefficients = [colour_coefficient(image, mask) for image, mask in pairs]
     correlation = mean_mask_correlation({tag: one.mask_correlation for tag, one in patterns.items()})

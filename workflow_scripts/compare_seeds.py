@@ -4,11 +4,11 @@ A seed is a node of the classifier whose features give the class patterns, or `c
 the order of the seeds. Without ground truth the cells are empty.
 """
 
-import argparse
 from collections.abc import Sequence
+from pathlib import Path
 
 from tagseg.evaluation.scores import ScoreFile, known, missing_masks, read_scores
-from tagseg.evaluation.tables import Cell, Table, add_outputs, outputs_of, write_tables
+from tagseg.evaluation.tables import Cell, Table, write_tables
 from tagseg.report.plots import seed_comparison, write_figure
 from tagseg.runtime import commandline
 
@@ -21,27 +21,21 @@ NOTE = (
 )
 
 
-def main() -> None:
-    arguments = parse_arguments()
-    before = [read_scores(path) for path in arguments.seed_scores]
-    after = [read_scores(path) for path in arguments.proxy_scores]
-    write_tables(comparison(arguments.seeds, before, after), **outputs_of(arguments))
-    bars = [
-        (seed, *(file.scores.miou if file.known else None for file in pair))
-        for seed, *pair in zip(arguments.seeds, before, after, strict=True)
-    ]
-    write_figure(arguments.plot, seed_comparison(bars))
-
-
-def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--seeds", required=True, nargs="+", metavar="NAME")
-    parser.add_argument("--seed-scores", required=True, nargs="+", metavar="FILE", help="before the CRF")
-    parser.add_argument("--proxy-scores", required=True, nargs="+", metavar="FILE", help="after the CRF")
-    add_outputs(parser, "markdown", "csv", "json", "plot")
-    return parser.parse_args()
+@commandline.command
+def main(
+    seeds: list[str],
+    seed_scores: list[Path],
+    proxy_scores: list[Path],
+    markdown: Path,
+    csv: Path,
+    json: Path,
+    plot: Path,
+) -> None:
+    before, after = list(map(read_scores, seed_scores)), list(map(read_scores, proxy_scores))
+    write_tables(comparison(seeds, before, after), markdown=markdown, csv=csv, json=json)
+    mious = [[file.scores.miou if file.known else None for file in files] for files in (before, after)]
+    bars = list(zip(seeds, *mious, strict=True))
+    write_figure(plot, seed_comparison(bars))
 
 
 def comparison(seeds: Sequence[str], before: Sequence[ScoreFile], after: Sequence[ScoreFile]) -> Table:

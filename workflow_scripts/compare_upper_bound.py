@@ -1,9 +1,9 @@
 """Compare the final network, trained on tags alone, with the same one trained on ground truth."""
 
-import argparse
+from pathlib import Path
 
 from tagseg.evaluation.scores import ScoreFile, missing_masks, read_scores
-from tagseg.evaluation.tables import Cell, Table, add_outputs, outputs_of, write_tables
+from tagseg.evaluation.tables import Cell, Table, write_tables
 from tagseg.runtime import commandline
 
 NOTE = (
@@ -13,14 +13,10 @@ NOTE = (
 )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--ours", required=True, metavar="FILE", help="scores of the final network, JSON")
-    parser.add_argument("--truth", required=True, metavar="FILE", help="of the one trained on ground truth")
-    add_outputs(parser, "markdown", "csv", "json")
-    arguments = parser.parse_args()
-    table = comparison(read_scores(arguments.ours), read_scores(arguments.truth))
-    write_tables(table, **outputs_of(arguments))
+@commandline.command
+def main(ours: Path, truth: Path, markdown: Path, csv: Path, json: Path) -> None:
+    table = comparison(read_scores(ours), read_scores(truth))
+    write_tables(table, markdown=markdown, csv=csv, json=json)
 
 
 def comparison(ours: ScoreFile, truth: ScoreFile) -> Table:

@@ -3,8 +3,8 @@
 The maps of all views are averaged. They orient the class patterns, and give the seed for comparison.
 """
 
-from argparse import Namespace
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -22,44 +22,33 @@ from tagseg.storage.files import digest
 from tagseg.storage.index import read_index
 
 
-def main() -> None:
-    arguments = parse_arguments()
-    settings = arguments.settings
-    prepare(arguments.threads, settings.deterministic)
-    index = read_index(arguments.index)
-    rows = index.shard("train", arguments.shard, arguments.shards)
-    classifier = load_classifier(arguments.checkpoint, index.classes)
+@commandline.command
+def main(
+    index: Path, settings: ForwardStage, shard: int, shards: int, checkpoint: Path, cam: Path, threads: int = 1
+) -> None:
+    prepare(threads, settings.deterministic)
+    known = read_index(index)
+    rows = known.shard("train", shard, shards)
+    classifier = load_classifier(checkpoint, known.classes)
 
     def maps(where: torch.device) -> Iterator[tuple[str, int, np.ndarray]]:
         """Yield (id, class index, CAM float32 (h, w)) for every tag of every image."""
-        read = batches(rows, settings.batch_size, arguments.threads)
+        read = batches(rows, settings.batch_size, threads)
         for start, images in commandline.progress(read, "CAM", -(-len(rows) // settings.batch_size)):
             for row, cams in zip(rows[start:], mean_cam(classifier, images, settings, where), strict=False):
-                for label in index.class_indices(row):
+                for label in known.class_indices(row):
                     yield row.id, label, cams[label - 1]
 
     with device() as where:
         classifier.to(where, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        write_cam(arguments.cam, maps(where), digest(arguments.checkpoint))
-
-
-def parse_arguments() -> Namespace:
-    parser = commandline.parser(__doc__)
-    commandline.add_shard(parser)
-    commandline.add_threads(parser)
-    commandline.add_settings(parser, ForwardStage)
-    parser.add_argument("--checkpoint", required=True, metavar="FILE", help="of the classifier")
-    parser.add_argument("--cam", required=True, metavar="FILE", help="output, HDF5")
-    return parser.parse_args()
+        write_cam(cam, maps(where), digest(checkpoint))
 
 
 def mean_cam(
     classifier: Classifier, images: Sequence[np.ndarray], settings: FeatureSettings, where: torch.device
 ) -> np.ndarray:
     """Return CAM float32 (N, classes - 1, h, w) averaged over views, at the size of the largest."""
-    largest_first = sorted(
-        views(settings.sizes, settings.flip), key=lambda view: view.size < max(settings.sizes)
-    )
+    largest_first = sorted(views(settings.sizes, settings.flip), key=lambda view: view.size < max(settings.sizes))
     passes = forward_views(
         lambda batch: classifier.scores_and_cam(batch)[1], images, largest_first, settings.precision, where
     )

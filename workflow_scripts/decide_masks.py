@@ -4,7 +4,8 @@ With `restrict_to_tags`, only the tags of the image and the background are possi
 are the labels of the next round.
 """
 
-from argparse import Namespace
+from pathlib import Path
+from typing import Literal
 
 import torch
 
@@ -18,32 +19,29 @@ from tagseg.storage.index import ImageRecord, Index, read_index
 from tagseg.storage.mask_shards import write_mask_shard
 
 
-def main() -> None:
-    arguments = parse_arguments()
+@commandline.command
+def main(
+    index: Path,
+    settings: DecideStage,
+    split: Literal["train", "val", "test"],
+    shard: int,
+    shards: int,
+    checkpoint: Path,
+    logits: Path,
+    masks: Path,
+    threads: int = 1,
+) -> None:
     torch.set_num_threads(1)  # the CRF uses one process per core
-    index, settings = read_index(arguments.index), arguments.settings
-    rows = index.shard(arguments.split, arguments.shard, arguments.shards)
-    allowed = [allowed_labels(row, index, settings.restrict_to_tags) for row in rows]
-    with MapShard(arguments.logits) as shard:
-        if shard.origin != digest(arguments.checkpoint):
-            raise TagsegError(f"{shard.path}: not from {arguments.checkpoint}. Delete it and run again.")
-        if shard.ids != tuple(row.id for row in rows):
-            raise TagsegError(f"{shard.path}: logits of other images. Delete it and run again.")
-        masks = decide_shard(shard, rows, allowed, settings, arguments.threads)
-        pairs = zip(commandline.progress([row.id for row in rows], "decided"), masks, strict=True)
-        write_mask_shard(arguments.masks, pairs, shard.origin)
-
-
-def parse_arguments() -> Namespace:
-    parser = commandline.parser(__doc__)
-    commandline.add_shard(parser)
-    commandline.add_threads(parser)
-    commandline.add_settings(parser, DecideStage)
-    parser.add_argument("--split", required=True, choices=("train", "val", "test"))
-    parser.add_argument("--checkpoint", required=True, metavar="FILE", help="of the segmenter of the logits")
-    parser.add_argument("--logits", required=True, metavar="FILE", help="the shard, HDF5")
-    parser.add_argument("--masks", required=True, metavar="FOLDER", help="output")
-    return parser.parse_args()
+    known = read_index(index)
+    rows = known.shard(split, shard, shards)
+    allowed = [allowed_labels(row, known, settings.restrict_to_tags) for row in rows]
+    with MapShard(logits) as maps:
+        if maps.origin != digest(checkpoint):
+            raise TagsegError(f"{logits}: not from {checkpoint}. Delete it and run again.")
+        if maps.ids != tuple(row.id for row in rows):
+            raise TagsegError(f"{logits}: logits of other images. Delete it and run again.")
+        decided = decide_shard(maps, rows, allowed, settings, threads)
+        write_mask_shard(masks, zip(commandline.progress(maps.ids, "decided"), decided, strict=True), maps.origin)
 
 
 def allowed_labels(row: ImageRecord, index: Index, restrict_to_tags: bool) -> tuple[int, ...]:

@@ -5,9 +5,9 @@ panel per layer: the features of the subset of one class (the first of `classes`
 subset) on their first two principal components. `--features` has all shards of all layers.
 """
 
-import argparse
 import logging
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -19,7 +19,7 @@ from tagseg.patterns.subsets import read_subset
 from tagseg.report.examples import Masks, Truths, choose, example, with_tags_of, without_empty_columns
 from tagseg.report.paper_figures import localization
 from tagseg.report.plots import message, write_both
-from tagseg.report.settings import FigureSettings, parse_figure
+from tagseg.report.settings import FigureSettings
 from tagseg.runtime import commandline
 from tagseg.runtime.errors import TagsegError
 from tagseg.storage.ground_truth import read_ground_truth
@@ -33,20 +33,30 @@ EXAMPLES = 3  # images in the upper part at most
 SAMPLE = 60  # images of the class in the lower part
 
 
-def main() -> None:
-    arguments = parse_figure(
-        __doc__, ("index", "ground-truth", "subsets"), ("cam-masks", "masks", "features")
-    )
-    index, truths = read_index(arguments.index), read_ground_truth(arguments.ground_truth)
-    cams, ours = read_mask_shards(arguments.cam_masks), read_mask_shards(arguments.masks)
-    tag = shown_class(index, arguments.subsets, arguments.settings.classes)
-    clouds = clouds_of(tag, index, truths, cams, arguments)
-    figure = draw(tag, clouds, index, truths, cams, ours, arguments.settings)
-    write_both(arguments.png, arguments.pdf, figure)
-    log.info("features of %s in %s", tag, ", ".join(arguments.settings.layers))
+@commandline.command
+def main(
+    index: Path,
+    ground_truth: Path,
+    subsets: Path,
+    cam_masks: list[Path],
+    masks: list[Path],
+    features: list[Path],
+    settings: FigureSettings,
+    png: Path,
+    pdf: Path,
+) -> None:
+    known, truths = read_index(index), read_ground_truth(ground_truth)
+    cams, ours = read_mask_shards(cam_masks), read_mask_shards(masks)
+    tag = shown_class(known, subsets, settings.classes)
+    ids = sample(read_subset(subsets, tag), truths, settings.random_seed)
+    if not ids:
+        raise TagsegError(f"figures.classes: no image of train has the tag {tag!r}. Use another class.")
+    clouds = clouds_of(tag, ids, known, truths, cams, settings.layers, features)
+    write_both(png, pdf, draw(tag, clouds, known, truths, cams, ours, settings))
+    log.info("features of %s in %s", tag, ", ".join(settings.layers))
 
 
-def shown_class(index: Index, subsets: str, classes: Sequence[str] | None) -> str:
+def shown_class(index: Index, subsets: Path, classes: Sequence[str] | None) -> str:
     """Return the first of `classes`, else that with the largest subset; of two, the one more often alone.
 
     Raises TagsegError if the data set has no such class.
@@ -64,26 +74,21 @@ def shown_class(index: Index, subsets: str, classes: Sequence[str] | None) -> st
 
 
 def clouds_of(
-    tag: str, index: Index, truths: Truths, cams: Masks, arguments: argparse.Namespace
-) -> list[Cloud]:
-    """Return the features of a class in each layer, over a sample of its subset.
-
-    Raises TagsegError if the subset is empty.
-    """
-    settings, classes = arguments.settings, len(index.classes)
-    ids = sample(read_subset(arguments.subsets, tag), truths, settings.random_seed)
-    if not ids:
-        raise TagsegError(f"figures.classes: no image of train has the tag {tag!r}. Use another class.")
+    tag: str, ids: Sequence[str], index: Index, truths: Truths, cams: Masks, layers: Sequence[str],
+    features: Sequence[Path],
+) -> list[Cloud]:  # fmt: skip
+    """Return the features of a class over some images, by layer; `features` has all shards of all layers."""
 
     def truth(name: str, height: int, width: int) -> np.ndarray | None:
-        return resize_mask(read_mask(truths[name], classes), height, width) if name in truths else None
+        mask = read_mask(truths[name], len(index.classes)) if name in truths else None
+        return None if mask is None else resize_mask(mask, height, width)
 
     def seed(name: str, height: int, width: int) -> np.ndarray | None:
         return resize_mask(cams[name].read(), height, width) if name in cams else None
 
     clouds = []
-    for layer in commandline.progress(settings.layers, "layers"):
-        with open_shards(arguments.features, canonical_node(layer)) as shards:
+    for layer in commandline.progress(layers, "layers"):
+        with open_shards(features, canonical_node(layer)) as shards:
             clouds.append(cloud_of(layer, shards, ids, index.classes.index(tag), truth, seed))
     return clouds
 
@@ -96,14 +101,9 @@ def sample(ids: Sequence[str], truths: Truths, random_seed: int) -> list[str]:
 
 
 def draw(
-    tag: str,
-    clouds: Sequence[Cloud],
-    index: Index,
-    truths: Truths,
-    cams: Masks,
-    ours: Masks,
+    tag: str, clouds: Sequence[Cloud], index: Index, truths: Truths, cams: Masks, ours: Masks,
     settings: FigureSettings,
-) -> Figure:
+) -> Figure:  # fmt: skip
     """Return the figure, or a message if no image has both masks."""
     rows = with_tags_of(index.of_split("train"), settings.classes, index)
     rows = [row for row in rows if row.id in cams and row.id in ours]

@@ -6,11 +6,12 @@
 
 import logging
 from collections.abc import Mapping
+from pathlib import Path
 
 from tagseg.patterns.class_patterns import ClassPattern, read_patterns
 from tagseg.report.paper_figures import variance_bars
 from tagseg.report.plots import layer_title, write_both
-from tagseg.report.settings import parse_figure
+from tagseg.report.settings import FigureSettings
 from tagseg.runtime import commandline
 from tagseg.runtime.errors import TagsegError
 
@@ -19,18 +20,16 @@ log = logging.getLogger(__name__)
 Patterns = Mapping[str, ClassPattern]
 
 
-def main() -> None:
-    arguments = parse_figure(__doc__, (), ("patterns",))
+@commandline.command
+def main(patterns: list[Path], settings: FigureSettings, png: Path, pdf: Path) -> None:
     layers: dict[str, Patterns] = {}
-    for patterns, node in map(read_patterns, arguments.patterns):
-        layers.setdefault(layer_title(node), patterns)  # with `layer: auto` one layer comes twice
-    classes = arguments.settings.classes or [median_class(next(iter(layers.values())))]
+    for of_layer, node in map(read_patterns, patterns):
+        layers.setdefault(layer_title(node), of_layer)  # with `layer: auto` one layer comes twice
+    classes = settings.classes or [median_class(next(iter(layers.values())))]
     for name, by_class in layers.items():
         check_classes(classes, name, by_class)
-    variance = {
-        tag: {name: patterns[tag].explained_variance for name, patterns in layers.items()} for tag in classes
-    }
-    write_both(arguments.png, arguments.pdf, variance_bars(variance))
+    variance = {tag: {name: of_layer[tag].explained_variance for name, of_layer in layers.items()} for tag in classes}
+    write_both(png, pdf, variance_bars(variance))
     log.info("explained variance of %s by %s", ", ".join(classes), ", ".join(layers))
 
 

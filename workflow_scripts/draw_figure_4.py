@@ -5,26 +5,26 @@ images.
 """
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from matplotlib.figure import Figure
 
 from tagseg.report.examples import Masks, Truths, choose, example, grid, with_tags_of
 from tagseg.report.plots import layer_title, message, write_both
-from tagseg.report.settings import FigureSettings, parse_figure
+from tagseg.report.settings import FigureSettings
 from tagseg.runtime import commandline
 from tagseg.storage.ground_truth import read_ground_truth
 from tagseg.storage.index import Index, read_index
 from tagseg.storage.mask_shards import read_mask_shards
 
 
-def main() -> None:
-    arguments = parse_figure(__doc__, ("index", "ground-truth"), ("masks",))
-    index, truths = read_index(arguments.index), read_ground_truth(arguments.ground_truth)
-    by_layer = masks_by_layer(arguments.masks, arguments.settings.layers)
-    write_both(arguments.png, arguments.pdf, draw(index, truths, by_layer, arguments.settings))
+@commandline.command
+def main(index: Path, ground_truth: Path, masks: list[Path], settings: FigureSettings, png: Path, pdf: Path) -> None:
+    by_layer = masks_by_layer(masks, settings.layers)
+    write_both(png, pdf, draw(read_index(index), read_ground_truth(ground_truth), by_layer, settings))
 
 
-def masks_by_layer(folders: Sequence[str], layers: Sequence[str]) -> dict[str, Masks]:
+def masks_by_layer(folders: Sequence[Path], layers: Sequence[str]) -> dict[str, Masks]:
     """Return the masks by layer; each layer has equally many of the folders."""
     shards = len(folders) // len(layers)
     return {layer: read_mask_shards(folders[n * shards :][:shards]) for n, layer in enumerate(layers)}

@@ -4,12 +4,13 @@ Tags and ids alone choose the images.
 """
 
 from dataclasses import replace
+from pathlib import Path
 
 from matplotlib.figure import Figure
 
 from tagseg.report.examples import Masks, Truths, choose, example, grid, with_tags_of
 from tagseg.report.plots import message, write_both
-from tagseg.report.settings import FigureSettings, parse_figure
+from tagseg.report.settings import FigureSettings
 from tagseg.runtime import commandline
 from tagseg.storage.ground_truth import read_ground_truth
 from tagseg.storage.index import Index, read_index
@@ -18,11 +19,12 @@ from tagseg.storage.mask_shards import read_mask_shards
 ONE_BLOCK = 3  # more images stand in two blocks side by side
 
 
-def main() -> None:
-    arguments = parse_figure(__doc__, ("index", "ground-truth"), ("predictions",))
-    index, truths = read_index(arguments.index), read_ground_truth(arguments.ground_truth)
-    predictions = read_mask_shards(arguments.predictions)
-    write_both(arguments.png, arguments.pdf, draw(index, truths, predictions, arguments.settings))
+@commandline.command
+def main(
+    index: Path, ground_truth: Path, predictions: list[Path], settings: FigureSettings, png: Path, pdf: Path
+) -> None:
+    ours = read_mask_shards(predictions)
+    write_both(png, pdf, draw(read_index(index), read_ground_truth(ground_truth), ours, settings))
 
 
 def draw(index: Index, truths: Truths, predictions: Masks, settings: FigureSettings) -> Figure:

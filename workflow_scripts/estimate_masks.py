@@ -1,7 +1,7 @@
 """Estimate the masks of one shard from features and class patterns: Algorithm 1 of the paper."""
 
-from argparse import Namespace
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -16,25 +16,16 @@ from tagseg.storage.mask_shards import write_mask_shard
 from tagseg.storage.provenance import common_provenance
 
 
-def main() -> None:
-    arguments = parse_arguments()
-    index, folder = read_index(arguments.index), arguments.patterns
-    rows = index.shard("train", arguments.shard, arguments.shards)
-    patterns, node = read_patterns(folder)
-    with open_shards(arguments.features, node) as (shard,):
-        if shard.ids != tuple(row.id for row in rows):
-            raise TagsegError(f"{shard.path}: features of other images. Delete it and run again.")
-        common_provenance({folder: patterns_classifier(folder), shard.path: shard.origin}, "classifier")
-        write_mask_shard(arguments.masks, masks_of(rows, index, shard, patterns), patterns_digest(folder))
-
-
-def parse_arguments() -> Namespace:
-    parser = commandline.parser(__doc__)
-    commandline.add_shard(parser)
-    parser.add_argument("--features", required=True, nargs="+", metavar="FILE", help="one per layer")
-    parser.add_argument("--patterns", required=True, metavar="FOLDER")
-    parser.add_argument("--masks", required=True, metavar="FOLDER", help="output")
-    return parser.parse_args()
+@commandline.command
+def main(index: Path, shard: int, shards: int, features: list[Path], patterns: Path, masks: Path) -> None:
+    known = read_index(index)
+    rows = known.shard("train", shard, shards)
+    by_class, node = read_patterns(patterns)
+    with open_shards(features, node) as (maps,):
+        if maps.ids != tuple(row.id for row in rows):
+            raise TagsegError(f"{maps.path}: features of other images. Delete it and run again.")
+        common_provenance({patterns: patterns_classifier(patterns), maps.path: maps.origin}, "classifier")
+        write_mask_shard(masks, masks_of(rows, known, maps, by_class), patterns_digest(patterns))
 
 
 def masks_of(

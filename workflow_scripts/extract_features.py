@@ -3,7 +3,7 @@
 The forward pass stops at the node. Every input size, mirrored or not, is one view.
 """
 
-from argparse import Namespace
+from pathlib import Path
 
 import torch
 
@@ -18,32 +18,29 @@ from tagseg.storage.files import digest
 from tagseg.storage.index import read_index
 
 
-def main() -> None:
-    arguments = parse_arguments()
-    settings = arguments.settings
-    prepare(arguments.threads, settings.deterministic)
-    index = read_index(arguments.index)
-    rows = index.shard("train", arguments.shard, arguments.shards)
-    extractor = feature_extractor(load_classifier(arguments.checkpoint, index.classes), arguments.node)
-    shard = (arguments.features, [row.id for row in rows], arguments.node, digest(arguments.checkpoint))
-    with device() as where, write_maps(*shard) as writer:
+@commandline.command
+def main(
+    index: Path,
+    settings: ForwardStage,
+    shard: int,
+    shards: int,
+    node: str,
+    checkpoint: Path,
+    features: Path,
+    threads: int = 1,
+) -> None:
+    prepare(threads, settings.deterministic)
+    known = read_index(index)
+    rows = known.shard("train", shard, shards)
+    extractor = feature_extractor(load_classifier(checkpoint, known.classes), node)
+    ids = [row.id for row in rows]
+    with device() as where, write_maps(features, ids, node, digest(checkpoint)) as writer:
         extractor.to(where, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        read = batches(rows, settings.batch_size, arguments.threads)
+        read = batches(rows, settings.batch_size, threads)
         for start, images in commandline.progress(read, "features", -(-len(rows) // settings.batch_size)):
             shown = views(settings.sizes, settings.flip)
             for view, maps in forward_views(extractor, images, shown, settings.precision, where):
                 writer.write(view, start, maps.cpu().numpy())
-
-
-def parse_arguments() -> Namespace:
-    parser = commandline.parser(__doc__)
-    commandline.add_shard(parser)
-    commandline.add_threads(parser)
-    commandline.add_settings(parser, ForwardStage)
-    parser.add_argument("--checkpoint", required=True, metavar="FILE", help="of the classifier")
-    parser.add_argument("--node", required=True, metavar="NAME", help="like layer4.0, or C41")
-    parser.add_argument("--features", required=True, metavar="FILE", help="output, HDF5")
-    return parser.parse_args()
 
 
 if __name__ == "__main__":

@@ -3,8 +3,8 @@
 fetch_archive.py --name voc2012 --url ADDRESS --md5 SUM --archive FILE
 """
 
-import argparse
 import logging
+from pathlib import Path
 
 from tagseg.datasets.fetch.download import download
 from tagseg.runtime import commandline
@@ -15,28 +15,15 @@ OWN_COPY = {"sbd": "dataset.sbd"}
 """The setting for a copy of one's own, by archive; dataset.root for the others."""
 
 
-def main() -> None:
-    arguments = parse_arguments()
-    log.info("fetching %s", arguments.url)
-    download(arguments.url, arguments.md5, arguments.archive, remedy_of(arguments))
-    log.info("%s: md5 is correct", arguments.archive)
-
-
-def remedy_of(arguments: argparse.Namespace) -> str:
-    """Return what a user can do if an archive cannot be fetched."""
-    return (
-        f"set fetch.archives.{arguments.name}.url to another mirror, save the archive as {arguments.archive} "
-        f"(md5 {arguments.md5}), or set {OWN_COPY.get(arguments.name, 'dataset.root')} to the folder of your copy"
+@commandline.command
+def main(name: str, url: str, md5: str, archive: Path) -> None:
+    log.info("fetching %s", url)
+    remedy = (
+        f"set fetch.archives.{name}.url to another mirror, save the archive as {archive} (md5 {md5}), "
+        f"or set {OWN_COPY.get(name, 'dataset.root')} to the folder of your copy"
     )
-
-
-def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--name", required=True, metavar="KEY", help="in fetch.archives")
-    parser.add_argument("--url", required=True, metavar="ADDRESS", help="http or https")
-    parser.add_argument("--md5", required=True, metavar="SUM", help="as published")
-    parser.add_argument("--archive", required=True, metavar="FILE", help="output")
-    return parser.parse_args()
+    download(url, md5, archive, remedy)
+    log.info("%s: md5 is correct", archive)
 
 
 if __name__ == "__main__":

@@ -4,8 +4,7 @@ A second pass orients each pattern by the CAM of its class, and sets the thresho
 """
 
 import logging
-from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from threadpoolctl import threadpool_limits
@@ -25,44 +24,45 @@ from tagseg.storage.provenance import common_provenance
 log = logging.getLogger(__name__)
 
 
-def main() -> None:
-    arguments = parse_arguments()
-    threads = computing_threads(arguments.threads)
-    keep_to_cores(arguments.threads, threads)
-    with threadpool_limits(threads):
-        find_patterns(arguments)
+@commandline.command
+def main(
+    index: Path,
+    settings: PatternSettings,
+    node: str,
+    subsets: Path,
+    features: list[Path],
+    cam: list[Path],
+    patterns: Path,
+    threads: int = 1,
+) -> None:
+    computing = computing_threads(threads)
+    keep_to_cores(threads, computing)
+    classes = read_index(index).classes
+    by_class = {tag: read_subset(subsets, tag) for tag in classes[1:]}
+    with threadpool_limits(computing):
+        found, classifier = find_patterns(classes, by_class, features, cam, settings.threshold)
+    write_patterns(patterns, found, node, classifier)
+    for tag, pattern in found.items():
+        report(tag, pattern)
 
 
-def parse_arguments() -> Namespace:
-    parser = commandline.parser(__doc__)
-    commandline.add_settings(parser, PatternSettings)
-    commandline.add_threads(parser)
-    parser.add_argument("--node", required=True, metavar="NAME", help="layer of the features")
-    parser.add_argument("--subsets", required=True, metavar="FOLDER")
-    parser.add_argument("--features", required=True, nargs="+", metavar="FILE", help="all shards")
-    parser.add_argument("--cam", required=True, nargs="+", metavar="FILE", help="all shards")
-    parser.add_argument("--patterns", required=True, metavar="FOLDER", help="output")
-    return parser.parse_args()
-
-
-def find_patterns(arguments: Namespace) -> None:
-    """Find, orient, write and report the patterns of all classes."""
-    classes = read_index(arguments.index).classes
+def find_patterns(
+    classes: Sequence[str],
+    subsets: Mapping[str, Sequence[str]],
+    features: Sequence[Path],
+    cam: Sequence[Path],
+    threshold: str,
+) -> tuple[dict[str, ClassPattern], str]:
+    """Return the oriented pattern of each class, and the digest of the classifier of features and CAM."""
     class_indices = {tag: label for label, tag in enumerate(classes) if label}
-    subsets = {tag: read_subset(arguments.subsets, tag) for tag in class_indices}
-    cams = {name: maps for shard in arguments.cam for name, maps in read_cam(shard).items()}
-    with open_shards(arguments.features) as shards:
+    cams = {name: maps for shard in cam for name, maps in read_cam(shard).items()}
+    with open_shards(features) as shards:
         provenance: dict[str | Path, str] = {shard.path: shard.origin for shard in shards}
-        provenance |= {path: cam_provenance(path) for path in arguments.cam}
+        provenance |= {path: cam_provenance(path) for path in cam}
         classifier = common_provenance(provenance, "classifier")
         moments = class_moments(commandline.progress(shards, "moments of shards"), subsets)
         patterns = {tag: pattern_of(tag, moments) for tag in class_indices}
-        patterns = orient_patterns(
-            patterns, class_indices, shards, subsets, cams, arguments.settings.threshold
-        )
-    write_patterns(arguments.patterns, patterns, arguments.node, classifier)
-    for tag, pattern in patterns.items():
-        report(tag, pattern)
+        return orient_patterns(patterns, class_indices, shards, subsets, cams, threshold), classifier
 
 
 def pattern_of(tag: str, moments: Mapping[str, Moments]) -> ClassPattern:
@@ -88,9 +88,7 @@ def report(tag: str, pattern: ClassPattern) -> None:
         pattern.mask_correlation,
     )
     if pattern.cam_correlation < WEAK_CORRELATION:
-        log.warning(
-            "%s: weak correlation with the CAM, the sign of the pattern is uncertain. Check its masks.", tag
-        )
+        log.warning("%s: weak correlation with the CAM, the sign of the pattern is uncertain. Check its masks.", tag)
 
 
 if __name__ == "__main__":

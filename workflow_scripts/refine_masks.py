@@ -3,7 +3,7 @@
 Images of several classes are more cluttered; their masks are copied.
 """
 
-from argparse import Namespace
+from pathlib import Path
 
 import numpy as np
 
@@ -16,26 +16,17 @@ from tagseg.storage.index import ImageRecord, read_index
 from tagseg.storage.mask_shards import MaskFile, mask_provenance, read_mask_shards, write_mask_shard
 
 
-def main() -> None:
-    arguments = parse_arguments()
-    rows = read_index(arguments.index).shard("train", arguments.shard, arguments.shards)
-    masks = read_mask_shards([arguments.masks])
-    if set(masks) != {row.id for row in rows}:
-        raise TagsegError(f"{arguments.masks}: masks of other images. Delete it and run again.")
-    tasks = ((row, masks[row.id], arguments.settings) for row in rows)
-    refined = in_processes(refine, tasks, arguments.threads)
+@commandline.command
+def main(
+    index: Path, settings: RefineStage, shard: int, shards: int, masks: Path, refined: Path, threads: int = 1
+) -> None:
+    rows = read_index(index).shard("train", shard, shards)
+    seeds = read_mask_shards([masks])
+    if set(seeds) != {row.id for row in rows}:
+        raise TagsegError(f"{masks}: masks of other images. Delete it and run again.")
+    results = in_processes(refine, ((row, seeds[row.id], settings) for row in rows), threads)
     ids = (row.id for row in commandline.progress(rows, "CRF"))
-    write_mask_shard(arguments.refined, zip(ids, refined, strict=True), mask_provenance(arguments.masks))
-
-
-def parse_arguments() -> Namespace:
-    parser = commandline.parser(__doc__)
-    commandline.add_shard(parser)
-    commandline.add_threads(parser)
-    commandline.add_settings(parser, RefineStage)
-    parser.add_argument("--masks", required=True, metavar="FOLDER")
-    parser.add_argument("--refined", required=True, metavar="FOLDER", help="output")
-    return parser.parse_args()
+    write_mask_shard(refined, zip(ids, results, strict=True), mask_provenance(masks))
 
 
 def refine(task: tuple[ImageRecord, MaskFile, RefineStage]) -> np.ndarray:

@@ -3,8 +3,8 @@
 Writes report.html, front.rst (the front page of `snakemake --report`), summary.md, summary.csv and the PNGs.
 """
 
-import argparse
 import logging
+from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
@@ -28,85 +28,87 @@ log = logging.getLogger(__name__)
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
+@dataclass(frozen=True)
+class Inputs:
+    """The command line: files of scores, logs and tables, folders of masks, and what `rules/report.smk` states."""
+
+    index: Path
+    settings: ReportSettings
+    ground_truth: list[Path]
+    patterns: Path
+    classifier_log: Path
+    average_precision: Path
+    segmenter_logs: list[Path]
+    seed_scores: Path
+    proxy_scores: Path
+    val_scores: list[Path]
+    seed_masks: list[Path]
+    proxy_masks: list[Path]
+    predictions: list[Path]
+    tables: list[Path]
+    figures: list[Path]
+    benchmarks: Path
+    report: Path
+
+
 def main() -> None:
-    arguments = parse_arguments()
-    index, folder = read_index(arguments.index), Path(arguments.report)
-    scores = read_run(arguments)
-    figures = draw(arguments, index, scores)
+    inputs = commandline.command(Inputs)()
+    index, folder = read_index(inputs.index), inputs.report
+    scores = read_run(inputs)
+    figures = draw(inputs, index, scores)
     write_tables(scores.table(), markdown=folder / "summary.md", csv=folder / "summary.csv")
     for name, figure in figures.items():
         write_figure(folder / f"{name}.png", figure)
-    title = f"{arguments.settings.run}: segmentation from tags"
-    pictures = [folder / f"{name}.png" for name in figures] + [Path(path) for path in arguments.figures]
-    body = compose(arguments, title, index, scores, pictures)
-    pages = {
-        "report.html": render("report.html.j2", title=title, body=body),
-        "front.rst": report_page.front(body),
-    }
+    title = f"{inputs.settings.run}: segmentation from tags"
+    pictures = [folder / f"{name}.png" for name in figures] + inputs.figures
+    body = compose(inputs, title, index, scores, pictures)
+    pages = {"report.html": render("report.html.j2", title=title, body=body), "front.rst": report_page.front(body)}
     for name, text in pages.items():
         with atomic_file(folder / name) as aside:
             aside.write_text(text, encoding="utf-8")
         log.info("%s: %.1f MB", folder / name, len(text) / 1e6)
 
 
-def parse_arguments() -> argparse.Namespace:
-    parser = commandline.parser(__doc__)
-    commandline.add_settings(parser, ReportSettings)
-    for name in ("classifier-log", "average-precision", "seed-scores", "proxy-scores"):
-        parser.add_argument(f"--{name}", required=True, metavar="FILE", help="JSON")
-    for name in ("segmenter-logs", "val-scores"):
-        parser.add_argument(f"--{name}", required=True, nargs="+", metavar="FILE", help="JSON, by round")
-    for name in ("seed-masks", "proxy-masks", "predictions", "ground-truth"):
-        parser.add_argument(f"--{name}", required=True, nargs="+", metavar="FOLDER")
-    for name in ("tables", "figures"):
-        parser.add_argument(f"--{name}", default=[], nargs="*", metavar="FILE", help="JSON or PNG")
-    for name in ("patterns", "benchmarks", "report"):
-        parser.add_argument(f"--{name}", required=True, metavar="FOLDER")
-    return parser.parse_args()
-
-
-def read_run(arguments: argparse.Namespace) -> RunScores:
+def read_run(inputs: Inputs) -> RunScores:
     """Read the scores of the run."""
     return RunScores(
-        read_patterns(arguments.patterns)[1],
-        read_json(arguments.average_precision),
-        read_scores(arguments.seed_scores),
-        read_scores(arguments.proxy_scores),
-        [read_scores(path) for path in arguments.val_scores],
+        read_patterns(inputs.patterns)[1],
+        read_json(inputs.average_precision),
+        read_scores(inputs.seed_scores),
+        read_scores(inputs.proxy_scores),
+        [read_scores(path) for path in inputs.val_scores],
     )
 
 
-def read_logs(arguments: argparse.Namespace) -> dict[str, dict]:
+def read_logs(inputs: Inputs) -> dict[str, dict]:
     """Read the training logs, by the names of the networks."""
-    rounds = enumerate(arguments.segmenter_logs, start=1)
-    paths = {"classifier": arguments.classifier_log}
+    rounds = enumerate(inputs.segmenter_logs, start=1)
+    paths = {"classifier": inputs.classifier_log}
     paths |= {f"segmenter, round {number}": path for number, path in rounds}
     return {name: read_json(path) for name, path in paths.items()}
 
 
-def draw(arguments: argparse.Namespace, index: Index, scores: RunScores) -> dict[str, Figure]:
+def draw(inputs: Inputs, index: Index, scores: RunScores) -> dict[str, Figure]:
     """Return the figures by the stem of their file, in the order of the page."""
-    truths, last = read_truths(arguments.ground_truth), scores.rounds[-1]
-    patterns = read_patterns(arguments.patterns)[0]
+    truths, last = read_truths(inputs.ground_truth), scores.rounds[-1]
+    patterns = read_patterns(inputs.patterns)[0]
     return {
-        **figures_of_val(index, truths, arguments.predictions),
+        **figures_of_val(index, truths, inputs.predictions),
         "per_class": per_class(last.scores.iou if last.known else {}, last.scores.miou),
-        "training": training_curves({name: one["epochs"] for name, one in read_logs(arguments).items()}),
-        "examples_train": masks_of_train(index, truths, arguments.seed_masks, arguments.proxy_masks),
+        "training": training_curves({name: one["epochs"] for name, one in read_logs(inputs).items()}),
+        "examples_train": masks_of_train(index, truths, inputs.seed_masks, inputs.proxy_masks),
         "explained_variance": explained_variance(
             {tag: pattern.explained_variance for tag, pattern in patterns.items()}
         ),
     }
 
 
-def compose(
-    arguments: argparse.Namespace, title: str, index: Index, scores: RunScores, pictures: list[Path]
-) -> report_page.Markup:
+def compose(inputs: Inputs, title: str, index: Index, scores: RunScores, pictures: list[Path]) -> report_page.Markup:
     """Return the page without its frame."""
-    tables: dict[str, Table] = {Path(path).stem: read_table(path) for path in arguments.tables}
+    tables: dict[str, Table] = {path.stem: read_table(path) for path in inputs.tables}
     captions = REPOSITORY / "docs/report"
     shown = [report_page.read_picture(path, captions) for path in pictures]
-    settings = arguments.settings
+    settings = inputs.settings
     return report_page.body(
         title=title,
         lead=report_page.lead(index, settings),
@@ -114,18 +116,18 @@ def compose(
         summary=scores.table(),
         tables=tables,
         figures=report_page.in_sections(shown, tables),
-        facts=provenance(arguments),
-        costs=durations(arguments.benchmarks, skip="render_report"),  # which may be of an earlier run
+        facts=provenance(inputs),
+        costs=durations(inputs.benchmarks, skip="render_report"),  # which may be of an earlier run
         configuration=yaml.safe_dump(settings.model_dump(), allow_unicode=True),
     )
 
 
-def provenance(arguments: argparse.Namespace) -> dict[str, str]:
+def provenance(inputs: Inputs) -> dict[str, str]:
     """Return where the results come from: data, devices, versions."""
-    devices = dict.fromkeys(one["device"] for one in read_logs(arguments).values())
+    devices = dict.fromkeys(one["device"] for one in read_logs(inputs).values())
     return {
-        "random seed": str(arguments.settings.random_seed),
-        "index (SHA-256)": digest(Path(arguments.index) / "index.csv"),
+        "random seed": str(inputs.settings.random_seed),
+        "index (SHA-256)": digest(inputs.index / "index.csv"),
         "trained on": " · ".join(devices),
         **{f"page rendered with: {name}": value for name, value in versions(REPOSITORY).items()},
     }

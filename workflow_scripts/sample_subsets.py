@@ -4,6 +4,7 @@ sample_subsets.py --index FOLDER --settings '{"cap": 800, "random_seed": 0}' --s
 """
 
 import logging
+from pathlib import Path
 
 from tagseg.patterns.settings import SubsetStage
 from tagseg.patterns.subsets import sample_subset, write_subsets
@@ -13,17 +14,13 @@ from tagseg.storage.index import read_index
 log = logging.getLogger(__name__)
 
 
-def main() -> None:
-    parser = commandline.parser(__doc__)
-    commandline.add_settings(parser, SubsetStage)
-    parser.add_argument("--subsets", required=True, metavar="FOLDER", help="output: one list per class")
-    arguments = parser.parse_args()
-    index, settings = read_index(arguments.index), arguments.settings
-    train = index.of_split("train")
-    cap, seed = settings.cap, settings.random_seed
-    subsets = {tag: sample_subset(train, tag, cap, seed) for tag in index.classes[1:]}
-    write_subsets(arguments.subsets, subsets)
-    log.info("images per class: %s", ", ".join(f"{tag} {len(ids)}" for tag, ids in subsets.items()))
+@commandline.command
+def main(index: Path, settings: SubsetStage, subsets: Path) -> None:
+    known = read_index(index)
+    train, cap, seed = known.of_split("train"), settings.cap, settings.random_seed
+    by_class = {tag: sample_subset(train, tag, cap, seed) for tag in known.classes[1:]}
+    write_subsets(subsets, by_class)
+    log.info("images per class: %s", ", ".join(f"{tag} {len(ids)}" for tag, ids in by_class.items()))
 
 
 if __name__ == "__main__":

@@ -3,12 +3,12 @@
 Images without ground truth are skipped; if none has any, the score file has 0 images.
 """
 
-import argparse
 import logging
 from dataclasses import asdict
 from pathlib import Path
+from typing import Literal
 
-from tagseg.evaluation.metrics import Confusion, scores
+from tagseg.evaluation import metrics
 from tagseg.runtime import commandline
 from tagseg.runtime.errors import TagsegError
 from tagseg.storage.files import digest, write_json
@@ -21,44 +21,32 @@ from tagseg.workflow.code_digest import code_digest
 log = logging.getLogger(__name__)
 
 
-def main() -> None:
-    arguments = parse_arguments()
-    index = read_index(arguments.index)
-    masks, truths = read_mask_shards(arguments.masks), read_ground_truth(arguments.ground_truth)
-    rows = [row for row in index.of_split(arguments.split) if row.id in truths]
-    confusion = Confusion(len(index.classes))
+@commandline.command
+def main(
+    index: Path, split: Literal["train", "val", "test"], ground_truth: Path, masks: list[Path], scores: Path
+) -> None:
+    classes = read_index(index).classes
+    ours, truths = read_mask_shards(masks), read_ground_truth(ground_truth)
+    rows = [row for row in read_index(index).of_split(split) if row.id in truths]
+    confusion = metrics.Confusion(len(classes))
     for row in commandline.progress(rows, "scored"):
-        truth = read_mask(truths[row.id], len(index.classes))
+        truth = read_mask(truths[row.id], len(classes))
         try:
-            confusion.add(truth, masks[row.id].read())
+            confusion.add(truth, ours[row.id].read())
         except KeyError:
-            raise TagsegError(f"{', '.join(arguments.masks)}: no mask of {row.id}. Run again.") from None
+            raise TagsegError(f"{', '.join(map(str, masks))}: no mask of {row.id}. Run again.") from None
         except ValueError as error:
             raise TagsegError(f"{truths[row.id]}: {error}. Fix the mask.") from None
-    result = scores(confusion, index.classes, len(rows))
-    provenance = provenance_of(arguments)
-    write_json(arguments.scores, {"split": arguments.split, **asdict(result), "provenance": provenance})
-    log.info("mIoU %.1f on %d images, coverage %.3f", result.miou, len(rows), result.coverage)
-
-
-def provenance_of(arguments: argparse.Namespace) -> dict:
-    """Return the SHA-256 of the index and of the tables of masks, and the digest of the code."""
-    manifests = [Path(shard) / MANIFEST for shard in arguments.masks]
-    return {
-        "index": digest(Path(arguments.index) / "index.csv"),
-        "ground_truth": digest(Path(arguments.ground_truth) / TABLE),
+    result = metrics.scores(confusion, classes, len(rows))
+    manifests = [shard / MANIFEST for shard in masks]
+    provenance = {
+        "index": digest(index / "index.csv"),
+        "ground_truth": digest(ground_truth / TABLE),
         "masks": {str(path): digest(path) for path in manifests},
         "code": code_digest(__file__),
     }
-
-
-def parse_arguments() -> argparse.Namespace:
-    parser = commandline.parser(__doc__)
-    parser.add_argument("--split", required=True, choices=("train", "val", "test"))
-    parser.add_argument("--ground-truth", required=True, metavar="FOLDER", help="of the split")
-    parser.add_argument("--masks", required=True, nargs="+", metavar="FOLDER", help="all shards")
-    parser.add_argument("--scores", required=True, metavar="FILE", help="output, JSON")
-    return parser.parse_args()
+    write_json(scores, {"split": split, **asdict(result), "provenance": provenance})
+    log.info("mIoU %.1f on %d images, coverage %.3f", result.miou, len(rows), result.coverage)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ class per image, and `skipped.txt` with the unreadable files.
 
 import csv
 import logging
-from argparse import Namespace
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -25,36 +24,26 @@ from tagseg.storage.index import ImageRecord, read_index
 log = logging.getLogger(__name__)
 
 
-def main() -> None:
-    arguments = parse_arguments()
-    classes, settings = read_index(arguments.index).classes, arguments.settings
-    prepare(arguments.threads, settings.deterministic)
-    results = Path(arguments.segmented).parent.parent.parent  # RESULTS/RUN/segmented/NAME
-    index, skipped = index_unlabelled(Path(arguments.images), classes, results)
+@commandline.command
+def main(
+    index: Path, settings: SegmentStage, images: Path, checkpoint: Path, segmented: Path, threads: int = 1
+) -> None:
+    classes = read_index(index).classes
+    prepare(threads, settings.deterministic)
+    results = segmented.parent.parent.parent  # RESULTS/RUN/segmented/NAME
+    found, skipped = index_unlabelled(images, classes, results)
     for problem in skipped:
         log.warning("skipped: %s", problem)
-    model, rows = load_segmenter(arguments.checkpoint, classes), index.images
+    model, rows = load_segmenter(checkpoint, classes), found.images
     allowed = [tuple(range(len(classes)))] * len(rows)
-    with device() as where, atomic_folder(arguments.segmented) as aside:
-        predictions = predict(model.to(where), rows, allowed, settings, where, arguments.threads)
+    with device() as where, atomic_folder(segmented) as aside:
+        predictions = predict(model.to(where), rows, allowed, settings, where, threads)
         pairs = zip(commandline.progress(rows, "segmented"), predictions, strict=True)
         write_results(aside, pairs, classes)
         (aside / "skipped.txt").write_text("".join(f"{problem}\n" for problem in skipped), encoding="utf-8")
 
 
-def parse_arguments() -> Namespace:
-    parser = commandline.parser(__doc__)
-    commandline.add_threads(parser)
-    commandline.add_settings(parser, SegmentStage)
-    parser.add_argument("--images", required=True, metavar="FOLDER", help="to segment")
-    parser.add_argument("--checkpoint", required=True, metavar="FILE", help="of the segmenter")
-    parser.add_argument("--segmented", required=True, metavar="FOLDER", help="output")
-    return parser.parse_args()
-
-
-def write_results(
-    folder: Path, pairs: Iterable[tuple[ImageRecord, Prediction]], classes: Sequence[str]
-) -> None:
+def write_results(folder: Path, pairs: Iterable[tuple[ImageRecord, Prediction]], classes: Sequence[str]) -> None:
     """Write masks, overlays and the table of areas of (image, prediction) pairs."""
     with open(folder / "areas.csv", "w", newline="", encoding="utf-8") as stream:
         table = csv.writer(stream)

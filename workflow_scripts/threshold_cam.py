@@ -1,6 +1,6 @@
 """Make the masks of one shard from class activation maps, the usual seed, for comparison."""
 
-from argparse import Namespace
+from pathlib import Path
 
 from tagseg.patterns.algorithm_1 import cam_seed
 from tagseg.patterns.settings import CamSettings
@@ -11,27 +11,16 @@ from tagseg.storage.index import read_index
 from tagseg.storage.mask_shards import write_mask_shard
 
 
-def main() -> None:
-    arguments = parse_arguments()
-    rows = read_index(arguments.index).shard("train", arguments.shard, arguments.shards)
-    cams = read_cam(arguments.cam)
+@commandline.command
+def main(index: Path, settings: CamSettings, shard: int, shards: int, cam: Path, masks: Path) -> None:
+    rows, cams = read_index(index).shard("train", shard, shards), read_cam(cam)
     if missing := {row.id for row in rows} - set(cams):
-        raise TagsegError(f"{arguments.cam}: no CAM of {min(missing)}. Delete it and run again.")
-    threshold = arguments.settings.background_threshold
-    masks = (
-        (row.id, cam_seed(cams[row.id], row.height, row.width, threshold))
+        raise TagsegError(f"{cam}: no CAM of {min(missing)}. Delete it and run again.")
+    seeds = (
+        (row.id, cam_seed(cams[row.id], row.height, row.width, settings.background_threshold))
         for row in commandline.progress(rows, "masks")
     )
-    write_mask_shard(arguments.masks, masks, cam_provenance(arguments.cam))
-
-
-def parse_arguments() -> Namespace:
-    parser = commandline.parser(__doc__)
-    commandline.add_shard(parser)
-    commandline.add_settings(parser, CamSettings)
-    parser.add_argument("--cam", required=True, metavar="FILE", help="the shard, HDF5")
-    parser.add_argument("--masks", required=True, metavar="FOLDER", help="output")
-    return parser.parse_args()
+    write_mask_shard(masks, seeds, cam_provenance(cam))
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ Writes the checkpoint, the log (a JSON row per epoch) and the average precision 
 (on train if there is no val). An interrupted run resumes from the state beside the checkpoint.
 """
 
-import argparse
 import logging
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from tagseg.evaluation.metrics import average_precision
+from tagseg.evaluation import metrics
 from tagseg.models.classifier import Classifier
 from tagseg.models.inputs import batches, square
 from tagseg.models.weights import weights_files
@@ -28,42 +27,36 @@ from tagseg.training.resume import fingerprint, resumable_state
 from tagseg.training.settings import ClassifierStage, TrainingSettings
 from tagseg.workflow.code_digest import code_digest
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
-def main() -> None:
-    arguments = parse_arguments()
-    stage: ClassifierStage = arguments.settings
-    launch(arguments.processes)
-    devices.prepare(arguments.threads, stage.deterministic)
-    index = read_index(arguments.index)
-    torch.manual_seed(stage.random_seed)
-    classifier = Classifier(stage.network, len(index.classes))
-    files = [Path(arguments.index) / name for name in INDEX_FILES]
-    files += map(Path, weights_files(stage.network.weights))
-    identity = fingerprint(stage.model_dump(), files, code_digest(__file__))
-    data = data_of(index, stage)
-    with devices.device() as where, process_group(where), resumable_state(arguments.checkpoint) as state:
-        workers = devices.workers(where, arguments.threads)
-        epochs = Training(classifier, data, TagLoss(), stage.training, where, workers).run(state, identity)
+@commandline.command
+def main(
+    index: Path,
+    settings: ClassifierStage,
+    checkpoint: Path,
+    log: Path,
+    average_precision: Path,
+    threads: int = 1,
+    processes: int = 1,
+) -> None:
+    launch(processes)
+    devices.prepare(threads, settings.deterministic)
+    known = read_index(index)
+    torch.manual_seed(settings.random_seed)
+    classifier = Classifier(settings.network, len(known.classes))
+    files = [index / name for name in INDEX_FILES] + list(map(Path, weights_files(settings.network.weights)))
+    identity = fingerprint(settings.model_dump(), files, code_digest(__file__))
+    data = data_of(known, settings)
+    with devices.device() as where, process_group(where), resumable_state(checkpoint) as state:
+        workers = devices.workers(where, threads)
+        epochs = Training(classifier, data, TagLoss(), settings.training, where, workers).run(state, identity)
         if is_main():
-            precision = evaluate(classifier, index, stage.training, where)
-            write_json(arguments.log, {"epochs": epochs, "device": devices.describe(where)})
-            write_json(arguments.average_precision, precision)
-            description = describe("classifier", index.classes, stage.network)
-            save_checkpoint(arguments.checkpoint, classifier, description)
-            log.info("mean average precision on %s: %.1f", precision["split"], precision["mean"])
-
-
-def parse_arguments() -> argparse.Namespace:
-    parser = commandline.parser(__doc__)
-    commandline.add_settings(parser, ClassifierStage)
-    commandline.add_threads(parser)
-    commandline.add_processes(parser)
-    parser.add_argument("--checkpoint", required=True, metavar="FILE", help="output")
-    parser.add_argument("--log", required=True, metavar="FILE", help="output, JSON")
-    parser.add_argument("--average-precision", required=True, metavar="FILE", help="output, JSON")
-    return parser.parse_args()
+            precision = evaluate(classifier, known, settings.training, where)
+            write_json(log, {"epochs": epochs, "device": devices.describe(where)})
+            write_json(average_precision, precision)
+            save_checkpoint(checkpoint, classifier, describe("classifier", known.classes, settings.network))
+            logger.info("mean average precision on %s: %.1f", precision["split"], precision["mean"])
 
 
 def data_of(index: Index, stage: ClassifierStage) -> TrainingSet:
@@ -78,9 +71,7 @@ def data_of(index: Index, stage: ClassifierStage) -> TrainingSet:
 
 
 @torch.no_grad()
-def evaluate(
-    classifier: Classifier, index: Index, settings: TrainingSettings, where: torch.device
-) -> dict[str, Any]:
+def evaluate(classifier: Classifier, index: Index, settings: TrainingSettings, where: torch.device) -> dict[str, Any]:
     """Return the average precision of each class in percent, and the mean."""
     split = "val" if any(row.tags for row in index.of_split("val")) else "train"
     rows = [row for row in index.of_split(split) if row.tags]
@@ -92,7 +83,7 @@ def evaluate(
             scored.append(classifier(batch).float().cpu().numpy())
     relevant = np.stack([tag_vector(index.class_indices(row), len(index.classes)) for row in rows]) > 0
     columns = zip(index.classes[1:], relevant.T, np.concatenate(scored).T, strict=True)
-    scores = {tag: average_precision(column, score) for tag, column, score in columns}
+    scores = {tag: metrics.average_precision(column, score) for tag, column, score in columns}
     by_class = {tag: score if np.isfinite(score) else None for tag, score in scores.items()}
     mean = np.mean([score for score in by_class.values() if score is not None])
     return {"split": split, "mean": float(mean), "by_class": by_class}

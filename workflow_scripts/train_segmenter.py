@@ -4,7 +4,6 @@ Writes the checkpoint and the log (a JSON row per epoch). An interrupted run res
 the checkpoint.
 """
 
-import argparse
 from pathlib import Path
 
 import torch
@@ -26,38 +25,34 @@ from tagseg.training.settings import SegmenterStage
 from tagseg.workflow.code_digest import code_digest
 
 
-def main() -> None:
-    arguments = parse_arguments()
-    stage: SegmenterStage = arguments.settings
-    launch(arguments.processes)
-    devices.prepare(arguments.threads, stage.deterministic)
-    index = read_index(arguments.index)
-    data = data_of(index, read_mask_shards(arguments.masks), stage)
-    torch.manual_seed(stage.random_seed)
-    model = DeepLabLargeFov(stage.network, len(index.classes))
-    manifests = [Path(shard) / MANIFEST for shard in arguments.masks]
-    files = [*(Path(arguments.index) / name for name in INDEX_FILES), *manifests]
-    files += map(Path, weights_files(stage.network.weights))
-    identity = fingerprint(stage.model_dump(), files, code_digest(__file__))
-    with devices.device() as where, process_group(where), resumable_state(arguments.checkpoint) as state:
-        workers = devices.workers(where, arguments.threads)
-        epochs = Training(model, data, MaskLoss(), stage.training, where, workers).run(state, identity)
+@commandline.command
+def main(
+    index: Path,
+    settings: SegmenterStage,
+    masks: list[Path],
+    checkpoint: Path,
+    log: Path,
+    threads: int = 1,
+    processes: int = 1,
+) -> None:
+    launch(processes)
+    devices.prepare(threads, settings.deterministic)
+    known = read_index(index)
+    data = data_of(known, read_mask_shards(masks), settings)
+    torch.manual_seed(settings.random_seed)
+    model = DeepLabLargeFov(settings.network, len(known.classes))
+    manifests = [shard / MANIFEST for shard in masks]
+    files = [*(index / name for name in INDEX_FILES), *manifests]
+    files += map(Path, weights_files(settings.network.weights))
+    identity = fingerprint(settings.model_dump(), files, code_digest(__file__))
+    with devices.device() as where, process_group(where), resumable_state(checkpoint) as state:
+        workers = devices.workers(where, threads)
+        epochs = Training(model, data, MaskLoss(), settings.training, where, workers).run(state, identity)
         if is_main():
-            description = describe("segmenter", index.classes, stage.network)
+            description = describe("segmenter", known.classes, settings.network)
             description["masks"] = [digest(manifest) for manifest in manifests]
-            write_json(arguments.log, {"epochs": epochs, "device": devices.describe(where)})
-            save_checkpoint(arguments.checkpoint, model, description)
-
-
-def parse_arguments() -> argparse.Namespace:
-    parser = commandline.parser(__doc__)
-    commandline.add_settings(parser, SegmenterStage)
-    commandline.add_threads(parser)
-    commandline.add_processes(parser)
-    parser.add_argument("--masks", required=True, nargs="+", metavar="FOLDER", help="all shards")
-    parser.add_argument("--checkpoint", required=True, metavar="FILE", help="output")
-    parser.add_argument("--log", required=True, metavar="FILE", help="output, JSON")
-    return parser.parse_args()
+            write_json(log, {"epochs": epochs, "device": devices.describe(where)})
+            save_checkpoint(checkpoint, model, description)
 
 
 def data_of(index: Index, masks: dict[str, MaskFile], stage: SegmenterStage) -> TrainingSet:
@@ -68,9 +63,7 @@ def data_of(index: Index, masks: dict[str, MaskFile], stage: SegmenterStage) -> 
     train = index.of_split("train")
     rows = [row for row in train if row.id in masks]
     if not rows:
-        raise TagsegError(
-            "train: no image has a mask. For the upper bound, add ground truth of train images."
-        )
+        raise TagsegError("train: no image has a mask. For the upper bound, add ground truth of train images.")
     training = stage.training
     return TrainingSet(
         [rows[turn % len(rows)] for turn in range(len(train))],

@@ -3,8 +3,8 @@
 unpack_archive.py --archive FILE --md5 SUM --members VOCdevkit --folder data/VOCdevkit
 """
 
-import argparse
 import logging
+from pathlib import Path
 
 from tagseg.datasets.fetch.archives import unpack
 from tagseg.datasets.fetch.download import check_md5
@@ -13,21 +13,11 @@ from tagseg.runtime import commandline
 log = logging.getLogger(__name__)
 
 
-def main() -> None:
-    arguments = parse_arguments()
+@commandline.command
+def main(archive: Path, md5: str, members: str, folder: Path) -> None:
     # The user may have put the archive there.
-    check_md5(arguments.archive, arguments.md5, "Delete it and run again, or replace it by the right one.")
-    count = unpack(arguments.archive, arguments.members, arguments.folder)
-    log.info("%s: %d files", arguments.folder, count)
-
-
-def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--archive", required=True, metavar="FILE")
-    parser.add_argument("--md5", required=True, metavar="SUM", help="as published")
-    parser.add_argument("--members", required=True, metavar="FOLDER", help="in the archive")
-    parser.add_argument("--folder", required=True, metavar="FOLDER", help="output")
-    return parser.parse_args()
+    check_md5(archive, md5, "Delete it and run again, or replace it by the right one.")
+    log.info("%s: %d files", folder, unpack(archive, members, folder))
 
 
 if __name__ == "__main__":

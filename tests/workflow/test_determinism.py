@@ -26,9 +26,7 @@ def test_another_number_of_cores_changes_no_byte(run, fresh_checkout, cores):
 
 def test_two_threads_give_the_same_bytes_on_any_cores_and_nearly_those_of_one(run, fresh_checkout):
     target = f"results/mini/{SCORES}"
-    first, second = (
-        results_of(fresh_checkout("threads"), target, cores=cores, threads=2) for cores in (1, 2)
-    )
+    first, second = (results_of(fresh_checkout("threads"), target, cores=cores, threads=2) for cores in (1, 2))
     assert not differences(first, second)
     for part in (f"proxy_masks/{LAYER}", f"predictions/{NETWORK}/val"):
         assert changed_pixels(run.results, first, part) <= TOLERANCE

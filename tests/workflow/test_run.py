@@ -109,9 +109,7 @@ def test_features_and_cam_of_a_shard(results, index, shard):
             assert features.ids == tuple(row.id for row in rows) and features.views == ("64",)
             assert maps.shape == (CHANNELS[layer], 4, 4) and maps.dtype == np.float16
     cams = read_cam(results / "cam" / f"shard-{shard}.h5")
-    assert {name: set(maps) for name, maps in cams.items()} == {
-        row.id: set(index.class_indices(row)) for row in rows
-    }
+    assert {name: set(maps) for name, maps in cams.items()} == {row.id: set(index.class_indices(row)) for row in rows}
     assert all(np.isfinite(cam).all() for maps in cams.values() for cam in maps.values())
 
 
@@ -121,9 +119,7 @@ def test_patterns_are_unit_vectors_with_sorted_variances(results, index, layer):
     assert set(json.loads((folder / "patterns.json").read_text())["classes"]) == set(index.classes[1:])
     for tag in index.classes[1:]:
         names = ("eigenvector", "mean", "explained_variance")
-        pattern, mean, variance = (
-            np.load(folder / tag / f"{name}.npy", allow_pickle=False) for name in names
-        )
+        pattern, mean, variance = (np.load(folder / tag / f"{name}.npy", allow_pickle=False) for name in names)
         assert pattern.shape == mean.shape == (CHANNELS[layer],) and variance.shape == (50,)
         assert np.linalg.norm(pattern) == pytest.approx(1)
         assert (np.diff(variance) <= 0).all() and 0 < variance.sum() <= 1 + 1e-9
@@ -209,9 +205,7 @@ def test_the_report_and_its_figures(results):
     assert [row["stage"] for row in rows][-2:] == ["segmenter, round 1", "segmenter, round 2"]
     text = (results / "report" / "summary.md").read_text()
     assert all(row["stage"] in text for row in rows)
-    figures = [
-        path for folder in ("report", "tables", "figures") for path in (results / folder).glob("*.png")
-    ]
+    figures = [path for folder in ("report", "tables", "figures") for path in (results / folder).glob("*.png")]
     assert len(figures) >= 10
     for path in figures:
         pixels = read_image(path)

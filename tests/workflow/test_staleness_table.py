@@ -6,15 +6,7 @@ import pytest
 
 from helpers import write_image, write_labels
 from pretended_run import PretendedRun
-from staleness_changes import (
-    CHANGES,
-    CHANGING,
-    LARGE,
-    give_one_time,
-    on_another_machine,
-    set_link,
-    write_notes,
-)
+from staleness_changes import CHANGES, CHANGING, LARGE, give_one_time, on_another_machine, set_link, write_notes
 
 pytestmark = pytest.mark.slow
 

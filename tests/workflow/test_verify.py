@@ -48,10 +48,7 @@ def test_damaged_files_are_listed_and_made_again_after_their_deletion(copied):
     os.truncate(features, features.stat().st_size // 2)
     done = copied.snakemake("--", "verify")
     assert done.returncode != 0 and " outputs verified, 3 problems" in done.stdout
-    assert (
-        f"{masks[0].name}: changed since it was written. Delete the folder results/mini/{SHARD}"
-        in done.stdout
-    )
+    assert f"{masks[0].name}: changed since it was written. Delete the folder results/mini/{SHARD}" in done.stdout
     assert f"{masks[1].name}: missing. Delete the folder results/mini/{SHARD}" in done.stdout
     assert f"features/{LAYER}/shard-0.h5: not a file of tagseg, or damaged" in done.stdout
     shutil.rmtree(copied.results / SHARD)
@@ -74,6 +71,4 @@ def test_features_of_another_classifier_are_refused_by_the_stage_that_reads_them
 
 def test_a_run_without_results_is_an_error(copied):
     done = copied.snakemake("--", "verify", config={"run": "none"})
-    assert (
-        done.returncode != 0 and "results/none: no results. Name a run with --config run=NAME" in done.stdout
-    )
+    assert done.returncode != 0 and "results/none: no results. Name a run with --config run=NAME" in done.stdout

@@ -115,6 +115,4 @@ def test_layer_auto_reuses_what_exists_and_takes_a_layer_of_the_ablation(checkou
     assert [row["layer"] for row in rows] == LAYERS
     assert read_patterns(run.results / "patterns" / "auto")[1] == chosen
     auto, same = run.masks("seed_masks/auto"), run.masks(f"seed_masks/{chosen}")
-    assert {name: file.sha256 for name, file in auto.items()} == {
-        name: file.sha256 for name, file in same.items()
-    }
+    assert {name: file.sha256 for name, file in auto.items()} == {name: file.sha256 for name, file in same.items()}

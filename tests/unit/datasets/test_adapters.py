@@ -56,9 +56,7 @@ def test_what_the_user_does_not_name_is_made_by_jobs(name):
 
 def test_what_jobs_make_is_not_watched():
     for kind in ("demo", "voc", "coco"):
-        adapter = plan_of(
-            kind=kind, **({"train_list": "trainaug", "sbd_masks": True} if kind == "voc" else {})
-        ).adapter
+        adapter = plan_of(kind=kind, **({"train_list": "trainaug", "sbd_masks": True} if kind == "voc" else {})).adapter
         assert adapter.image_paths() == adapter.ground_truth_paths() == []
 
 

@@ -49,11 +49,7 @@ def write_archive(path: Path, files=FILES, prefix="") -> Path:
 
 
 def content_of(folder: Path) -> dict[str, bytes]:
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes()
-        for path in folder.rglob("*")
-        if not path.is_dir()
-    }
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if not path.is_dir()}
 
 
 def names_in(folder: Path) -> list[str]:

@@ -27,11 +27,7 @@ class Case(NamedTuple):
 
 # The table -----------------------------------------------------------------------------------------
 
-SECTIONS = {
-    "Images": IMAGES,
-    "Tables of labels and class lists": TABLES,
-    "Links, pipes and names": PLACES,
-}
+SECTIONS = {"Images": IMAGES, "Tables of labels and class lists": TABLES, "Links, pipes and names": PLACES}
 CASES = [Case(section, *row) for section, rows in SECTIONS.items() for row in rows]
 
 

@@ -85,9 +85,7 @@ def test_known_counts(root, monkeypatch):
     assert index_coco(root, counts_known=True) == index_coco(root)
     monkeypatch.undo()
     texts = fails(root, "3 problems", counts_known=True)
-    assert [
-        text.partition(". Complete the copy, or set dataset.counts_known: false")[0] for text in texts
-    ] == [
+    assert [text.partition(". Complete the copy, or set dataset.counts_known: false")[0] for text in texts] == [
         "1 images in val, but COCO 2017 has 5,000",
         "3 classes, but COCO 2017 has 80",
         "3 images in train, but COCO 2017 has 118,287",

@@ -7,16 +7,7 @@ import pytest
 from PIL import Image
 from pycocotools import mask as coco_rle
 
-from mini_coco import (
-    annotation_entry,
-    code,
-    compressed,
-    edit,
-    image_entry,
-    run_lengths,
-    write_half,
-    write_mini_coco,
-)
+from mini_coco import annotation_entry, code, compressed, edit, image_entry, run_lengths, write_half, write_mini_coco
 from tagseg.datasets.coco.annotations import annotation_file
 from tagseg.datasets.coco.coco import index_coco
 from tagseg.datasets.coco.masks import coco_ground_truth, rasterise, uncompress
@@ -171,19 +162,14 @@ DAMAGED = "the compressed run-length code is damaged"
 ])  # fmt: skip
 def test_malformed_segmentations(tmp_path, segmentations, message):
     index = data_set(tmp_path, annotation_entry(0, 9, 2))
-    entries = [
-        {**annotation_entry(number, 9, 2), "segmentation": one} for number, one in enumerate(segmentations)
-    ]
+    entries = [{**annotation_entry(number, 9, 2), "segmentation": one} for number, one in enumerate(segmentations)]
     edit(tmp_path, "train", lambda content: content.update(annotations=entries))
     with pytest.raises(DatasetProblems) as caught:
         coco_ground_truth(tmp_path, index, "train", tmp_path / "masks")
     assert len(caught.value.problems) == len(segmentations)
     for number, problem in enumerate(caught.value.problems):
         assert problem.path == "annotations/instances_train2017.json" and message in problem.text
-        assert (
-            problem.text.startswith(f"annotation {number} of 000000000009: ")
-            and problem.text.count(". ") >= 1
-        )
+        assert problem.text.startswith(f"annotation {number} of 000000000009: ") and problem.text.count(". ") >= 1
     assert not (tmp_path / "masks").exists()
 
 

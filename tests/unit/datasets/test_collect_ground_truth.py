@@ -20,9 +20,7 @@ from tagseg.storage.index import write_index
 def photos(tmp_path):
     """Images, of which two of train and one of val have a mask, and their index."""
     folder = tmp_path / "photos"
-    lines = [
-        f"{name}.jpg,cat,{split}" for name, split in zip("abcde", ["train"] * 3 + ["val"] * 2, strict=True)
-    ]
+    lines = [f"{name}.jpg,cat,{split}" for name, split in zip("abcde", ["train"] * 3 + ["val"] * 2, strict=True)]
     for line in lines:
         write_image(folder / line.split(",")[0])
     write_labels(folder, *lines)

@@ -113,14 +113,10 @@ def test_boxes_hold_the_pixels_of_their_class_and_are_tight(devkit):
     for name in all_ids(devkit):
         mask = read_mask(devkit, name)
         for tag in read_tags(devkit, name):
-            boxes = [
-                entry.find("bndbox") for entry in read_objects(devkit, name) if entry.findtext("name") == tag
-            ]
+            boxes = [entry.find("bndbox") for entry in read_objects(devkit, name) if entry.findtext("name") == tag]
             covered = np.zeros(mask.shape, dtype=bool)
             for box in boxes:
-                left, top, right, bottom = (
-                    int(box.findtext(key)) for key in ("xmin", "ymin", "xmax", "ymax")
-                )
+                left, top, right, bottom = (int(box.findtext(key)) for key in ("xmin", "ymin", "xmax", "ymax"))
                 assert 1 <= left <= right <= 96
                 assert 1 <= top <= bottom <= 72
                 covered[top - 1 : bottom, left - 1 : right] = True
@@ -197,9 +193,7 @@ def test_the_colour_of_an_object_does_not_give_its_class_away():
     for name in demo.class_names(SETTINGS):
         colours = []
         for seed in range(60):
-            inside, colour = demo_shapes.surface(
-                name, u, v, demo_shapes.random_style(np.random.default_rng(seed))
-            )
+            inside, colour = demo_shapes.surface(name, u, v, demo_shapes.random_style(np.random.default_rng(seed)))
             colours.append(colour[inside].mean(axis=0))
         means[name] = np.mean(colours, axis=0)
         assert np.std(colours, axis=0).min() > 0.05, name

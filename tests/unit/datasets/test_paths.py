@@ -16,14 +16,7 @@ def test_a_broken_link_is_present(tmp_path):
 
 @pytest.mark.parametrize(
     ("path", "expected"),
-    [
-        ("a", False),
-        ("a/up", True),
-        ("a/root", True),
-        ("a/out", False),
-        ("a/out/back", False),
-        ("a/out/back/out", True),
-    ],
+    [("a", False), ("a/up", True), ("a/root", True), ("a/out", False), ("a/out/back", False), ("a/out/back/out", True)],
 )
 def test_only_links_to_a_folder_on_the_way_are_loops(tmp_path, path, expected):
     root, other = tmp_path / "root", tmp_path / "other"

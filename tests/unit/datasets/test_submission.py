@@ -27,9 +27,7 @@ def make_index(split="test", sizes=SIZES) -> Index:
 @pytest.fixture
 def masks():
     rng = np.random.default_rng(1)
-    return {
-        name: rng.integers(0, 21, (height, width), dtype=np.uint8) for name, (width, height) in SIZES.items()
-    }
+    return {name: rng.integers(0, 21, (height, width), dtype=np.uint8) for name, (width, height) in SIZES.items()}
 
 
 def write_shards(folder, masks, shards=2):
@@ -91,14 +89,8 @@ NOT_A_NAME = "not plain file names, as the test server requires"
     ("change", "message"),
     [
         (lambda masks: masks.pop("2010_000003"), r"1 images of test have no prediction \('2010_000003'\)"),
-        (
-            lambda masks: masks.update(dict.fromkeys("abcdefg", ZERO)),
-            r"7 predictions belong to no image .*\.\.\.",
-        ),
-        (
-            lambda masks: masks["2007_000033"].fill(21),
-            r"2007_000033\.png: label 21, but a prediction has 0 to 20",
-        ),
+        (lambda masks: masks.update(dict.fromkeys("abcdefg", ZERO)), r"7 predictions belong to no image .*\.\.\."),
+        (lambda masks: masks["2007_000033"].fill(21), r"2007_000033\.png: label 21, but a prediction has 0 to 20"),
         (lambda masks: masks["2007_000033"].fill(255), r"2007_000033\.png: label 255, but"),
         (lambda masks: masks.update({"2007_000033": ZERO}), r"2x2 pixels, but the image has 12x8"),
     ],

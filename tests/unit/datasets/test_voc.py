@@ -2,14 +2,7 @@
 
 import pytest
 
-from helpers import (
-    write_annotation,
-    write_image,
-    write_image_set,
-    write_small_devkit,
-    write_small_sbd,
-    write_voc_image,
-)
+from helpers import write_annotation, write_image, write_image_set, write_small_devkit, write_small_sbd, write_voc_image
 from tagseg.datasets.voc.devkit import VOC_CLASSES, index_voc
 from tagseg.runtime.errors import TagsegError
 from tagseg.storage.index import ImageRecord

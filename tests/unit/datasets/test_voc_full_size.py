@@ -13,9 +13,7 @@ from tagseg.datasets.voc import devkit as voc
 from tagseg.datasets.voc.devkit import VOC_CLASSES, index_voc
 from tagseg.patterns.subsets import sample_subset
 
-pytestmark = pytest.mark.skipif(
-    not TABLE.is_file(), reason="shared/data/voc12_tags.csv is not beside the repository"
-)
+pytestmark = pytest.mark.skipif(not TABLE.is_file(), reason="shared/data/voc12_tags.csv is not beside the repository")
 
 
 @pytest.fixture(scope="module")
@@ -46,8 +44,7 @@ def test_the_numbers_of_the_published_set(index):
 
 def test_every_image_has_the_published_split_and_tags(index, rows):
     assert {row.id: (row.split, set(row.tags)) for row in index.images} == {
-        row["image"]: ("val" if row["split"] == "val" else "train", set(row["labels"].split(";")))
-        for row in rows
+        row["image"]: ("val" if row["split"] == "val" else "train", set(row["labels"].split(";"))) for row in rows
     }
 
 

@@ -59,10 +59,7 @@ def test_table_2_agrees_with_the_text_and_with_table_1():
     assert missing == ["Scribblesup", "Box-driven", "Luo & Yang (VGG16)"]
     ours = rows["Luo & Yang (ResNet101)"]
     assert (ours.val, ours.test) == (paper.table_1()["C41 + Retrain"]["mIoU"], 64.6)
-    assert (
-        max((row for row in rows.values() if row.supervision == paper.CLASS_LABELS), key=lambda r: r.val)
-        is ours
-    )
+    assert max((row for row in rows.values() if row.supervision == paper.CLASS_LABELS), key=lambda r: r.val) is ours
     sec = paper.Method("class labels", "SEC", "Kolesnikov and Lampert 2016", "10k", 50.7, 51.7)
     assert rows["SEC"] == sec
 

@@ -70,10 +70,7 @@ def test_without_ground_truth_nothing_is_scored(made, monkeypatch):
     [
         (lambda folder: (folder / "true" / "masks.csv").unlink(), r"masks\.csv: no such file"),
         (lambda folder: (folder / "1.png").unlink(), r"1\.png: no such image"),
-        (
-            lambda folder: write_mask(folder / "1.png", halves(1)[1:]),
-            r"1\.png: ground truth \(7, 12\) .*Fix the mask",
-        ),
+        (lambda folder: write_mask(folder / "1.png", halves(1)[1:]), r"1\.png: ground truth \(7, 12\) .*Fix the mask"),
         (lambda folder: write_mask(folder / "1.png", halves(3)), r"1\.png: label 3, but"),
     ],
 )

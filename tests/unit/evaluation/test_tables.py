@@ -75,20 +75,11 @@ def test_the_best_may_be_among_some_rows_alone():
 
 def body(text):
     """Return the lines of a LaTeX table between header and end."""
-    return (
-        re.findall(r"\\midrule\n(.*?)\n?\\bottomrule", text, re.DOTALL)[0].replace(" \\\\", "").splitlines()
-    )
+    return re.findall(r"\\midrule\n(.*?)\n?\\bottomrule", text, re.DOTALL)[0].replace(" \\\\", "").splitlines()
 
 
 def test_latex_names_each_group_once():
-    assert body(latex(GROUPED)) == [
-        "a & x & 1",
-        " & y & 2",
-        "\\midrule",
-        "b & z & 3",
-        "\\midrule",
-        "a & w & 5",
-    ]
+    assert body(latex(GROUPED)) == ["a & x & 1", " & y & 2", "\\midrule", "b & z & 3", "\\midrule", "a & w & 5"]
 
 
 def test_latex_rotates_the_header_of_many_columns():

@@ -18,9 +18,7 @@ from tagseg.models.weights import Weights
 PAPER = {"weights": None, "output_stride": 8, "head_channels": 1024, "head_dilation": 12}
 VGG = SegmenterSettings(backbone="vgg16", **PAPER)
 RESNET = SegmenterSettings(backbone="resnet101", **PAPER)
-SMALL = SegmenterSettings(
-    backbone="timm:resnet10t", weights=None, output_stride=16, head_channels=8, head_dilation=2
-)
+SMALL = SegmenterSettings(backbone="timm:resnet10t", weights=None, output_stride=16, head_channels=8, head_dilation=2)
 
 
 def on_paper(settings):
@@ -192,13 +190,10 @@ def test_every_nth_output_is_kept(channels, step):
 
 
 def test_rows_and_columns_0_3_and_6_are_kept_of_every_input_map():
-    state = fully_connected(
-        torch.arange(25088.0).expand(4096, 25088), torch.arange(4096.0).expand(4096, 4096)
-    )
+    state = fully_connected(torch.arange(25088.0).expand(4096, 25088), torch.arange(4096.0).expand(4096, 4096))
     head = decimated(Weights("w.pth", state), 1024)
     expected = [
-        [[49 * channel + 7 * row + column for column in (0, 3, 6)] for row in (0, 3, 6)]
-        for channel in range(512)
+        [[49 * channel + 7 * row + column for column in (0, 3, 6)] for row in (0, 3, 6)] for channel in range(512)
     ]
     assert (head["0.weight"] == torch.tensor(expected, dtype=torch.float32)).all()
     assert (head["3.weight"][:, :, 0, 0] == torch.arange(0.0, 4096, 4)).all()

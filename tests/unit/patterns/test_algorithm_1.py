@@ -66,9 +66,7 @@ def random_pattern(rng, dimension, offset=0.0):
 def test_algorithm_1_is_the_papers_double_loop(seed, class_indices):
     rng = np.random.default_rng(seed)
     # Whole class_indices from -2 to 2: q_c = 0 exactly at a fifth of the positions.
-    projections = {
-        class_index: rng.integers(-2, 3, size=(12, 17)).astype(np.float32) for class_index in class_indices
-    }
+    projections = {class_index: rng.integers(-2, 3, size=(12, 17)).astype(np.float32) for class_index in class_indices}
     labels = algorithm_1(projections)
     assert labels.dtype == np.uint8
     np.testing.assert_array_equal(labels, algorithm_1_by_loop(projections))
@@ -138,9 +136,7 @@ def test_pixels_between_the_thresholds_are_void(seed, class_indices):
     patterns = {}
     for class_index in class_indices:
         low, high = sorted(rng.normal(0, 0.5, size=2))
-        patterns[class_index] = replace(
-            random_pattern(rng, 5), background_threshold=low, object_threshold=high
-        )
+        patterns[class_index] = replace(random_pattern(rng, 5), background_threshold=low, object_threshold=high)
     maps = [rng.normal(size=(5, 4, 4)).astype(np.float16) for _ in range(2)]
     q = {
         class_index: np.mean([enlarge_by_loop(project_by_loop(one, view), 9, 13) for view in maps], axis=0)

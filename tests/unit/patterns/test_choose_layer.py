@@ -114,8 +114,7 @@ def test_layer_whose_masks_follow_the_colours_is_chosen(made, monkeypatch, layer
 def test_table_tells_both_numbers_of_each_layer(made, monkeypatch):
     choose(monkeypatch, made)
     expected = {
-        layer: np.mean([colour_coefficient(image(n), mask(n, STARTS[layer])) for n in range(4)])
-        for layer in LAYERS
+        layer: np.mean([colour_coefficient(image(n), mask(n, STARTS[layer])) for n in range(4)]) for layer in LAYERS
     }
     assert table(made) == [
         ["layer", "mask correlation", "colour coefficient", "choice"],
@@ -148,15 +147,10 @@ def test_images_are_evenly_spread(made, most, expected):
     [
         (lambda folder: write_mask(folder / "masks/blocks.6/1/p3.png", mask(0, 3)), r"p3\.png: changed"),
         (lambda folder: (folder / "images/p1.png").write_bytes(b"no"), r"p1\.png: not a readable image"),
-        (
-            lambda folder: write_image(folder / "images/p1.png", 9, 7),
-            r"p1\.png: 9x7 pixels, but 36x24",
-        ),
+        (lambda folder: write_image(folder / "images/p1.png", 9, 7), r"p1\.png: 9x7 pixels, but 36x24"),
         (
             lambda folder: write_mask_shard(
-                folder / "masks/blocks.6/1",
-                [("p1", mask(1, 3))],
-                patterns_digest(folder / "patterns/blocks.6"),
+                folder / "masks/blocks.6/1", [("p1", mask(1, 3))], patterns_digest(folder / "patterns/blocks.6")
             ),
             r"blocks\.6/0, .*blocks\.6/1: no mask of p3\. Delete them and run again",
         ),

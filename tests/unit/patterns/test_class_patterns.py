@@ -9,20 +9,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tagseg.patterns.class_patterns import (
-    patterns_classifier,
-    patterns_digest,
-    read_patterns,
-    write_patterns,
-)
-from tagseg.patterns.moments import (
-    COMPONENTS,
-    Moments,
-    class_moments,
-    image_moments,
-    leading_pattern,
-    open_shards,
-)
+from tagseg.patterns.class_patterns import patterns_classifier, patterns_digest, read_patterns, write_patterns
+from tagseg.patterns.moments import COMPONENTS, Moments, class_moments, image_moments, leading_pattern, open_shards
 from tagseg.runtime.errors import TagsegError
 from tagseg.storage.feature_shards import View, write_maps
 
@@ -76,11 +64,7 @@ def moments(shard_paths):
 def descriptors_of(features, tag):
     """Every descriptor of the subset, float64 (K, d)."""
     return np.concatenate(
-        [
-            features[name, view].astype(np.float64).reshape(DIMENSION, -1).T
-            for name in SUBSETS[tag]
-            for view in VIEWS
-        ]
+        [features[name, view].astype(np.float64).reshape(DIMENSION, -1).T for name in SUBSETS[tag] for view in VIEWS]
     )
 
 
@@ -96,9 +80,7 @@ def test_moments_are_those_of_numpy(features, moments, tag):
     assert moments[tag].count == len(descriptors)
     np.testing.assert_allclose(moments[tag].mean(), descriptors.mean(axis=0), rtol=1e-12)
     covariance = np.cov(descriptors.T, bias=True)
-    np.testing.assert_allclose(
-        moments[tag].covariance(), covariance, rtol=0, atol=1e-10 * np.abs(covariance).max()
-    )
+    np.testing.assert_allclose(moments[tag].covariance(), covariance, rtol=0, atol=1e-10 * np.abs(covariance).max())
 
 
 @pytest.mark.parametrize("tag", SUBSETS)
@@ -179,9 +161,7 @@ def written(tmp_path, moments):
         "mask_correlation": 2 / 7,
     }
     patterns["wine glass"] = replace(patterns["wine glass"], **by_cam)
-    patterns["cat"] = replace(
-        patterns["cat"], cam_correlation=0.0, object_threshold=-1e-17, mask_correlation=0.0
-    )
+    patterns["cat"] = replace(patterns["cat"], cam_correlation=0.0, object_threshold=-1e-17, mask_correlation=0.0)
     write_patterns(tmp_path / "patterns", patterns, NODE)
     return tmp_path / "patterns", patterns
 
@@ -206,9 +186,7 @@ def test_round_trip_is_exact(written):
 )
 def test_damaged_patterns_are_an_error(written, damage):
     damage(written[0])
-    with pytest.raises(
-        TagsegError, match="patterns.*: (not class patterns of tagseg, or damaged|no such file)"
-    ):
+    with pytest.raises(TagsegError, match="patterns.*: (not class patterns of tagseg, or damaged|no such file)"):
         read_patterns(written[0])
 
 

@@ -25,8 +25,7 @@ def coefficient_by_counting(image, mask):
         sides[side] += count
         colours[colour] += count
     information = sum(
-        count / total * log(count * total / (sides[side] * colours[colour]))
-        for (side, colour), count in joint.items()
+        count / total * log(count * total / (sides[side] * colours[colour])) for (side, colour), count in joint.items()
     )
     entropy = -sum(count / total * log(count / total) for count in sides.values())
     return information / entropy if entropy else 0.0
@@ -46,9 +45,7 @@ def follows_colour(image, label=1):
 def test_coefficient_is_that_of_counting(seed, wrong):
     image = random_image(seed, 20 + seed, 33)
     rng = np.random.default_rng(seed)
-    mask = np.where(
-        rng.random(image.shape[:2]) < wrong, rng.integers(0, 2, image.shape[:2]), follows_colour(image)
-    )
+    mask = np.where(rng.random(image.shape[:2]) < wrong, rng.integers(0, 2, image.shape[:2]), follows_colour(image))
     mask = np.where(mask > 0, rng.choice([1, 7, 254], mask.shape), 0).astype(np.uint8)
     mask[np.random.default_rng(seed).random(mask.shape) < 0.1] = VOID
     expected = coefficient_by_counting(image, mask)

@@ -157,9 +157,7 @@ def features():
             for tag, ids in SUBSETS.items():
                 if name in ids:
                     noise[:, : h // 3, : w // 3] += 4 * directions[tag][:, None, None]
-            maps[name, view] = (mean[:, None, None] + noise * (50 if name == "ignored" else 1)).astype(
-                np.float16
-            )
+            maps[name, view] = (mean[:, None, None] + noise * (50 if name == "ignored" else 1)).astype(np.float16)
     return maps
 
 
@@ -213,9 +211,7 @@ def streams_of(pattern, tag, features, cams):
 def test_threshold_is_the_best_of_all_thresholds(features, moments, shard_paths, cams, tag):
     pattern = oriented(moments, shard_paths, cams)[tag]
     q, fractions = streams_of(pattern, tag, features, cams)
-    assert pattern.mask_correlation == pytest.approx(
-        of_mask(q, pattern.object_threshold, fractions), abs=1e-6
-    )
+    assert pattern.mask_correlation == pytest.approx(of_mask(q, pattern.object_threshold, fractions), abs=1e-6)
     assert pattern.mask_correlation > best_of_all(q, fractions) - ONE_BIN
     at_mean = oriented(moments, shard_paths, cams, "mean")[tag].mask_correlation
     assert pattern.mask_correlation > at_mean + 0.1, "the mean does as well, so the choice proves nothing"
@@ -254,8 +250,7 @@ def test_threshold_at_the_mean_is_0(features, moments, shard_paths, cams, tag):
 def test_the_solvers_sign_changes_nothing(features, moments, shard_paths, cams, monkeypatch):
     def masks_of(patterns):
         by_name = {
-            name: {CLASS_INDICES[tag]: patterns[tag] for tag in SUBSETS if name in SUBSETS[tag]}
-            for name in "abcdef"
+            name: {CLASS_INDICES[tag]: patterns[tag] for tag in SUBSETS if name in SUBSETS[tag]} for name in "abcdef"
         }
         return [pattern_seed(by_name[n], [features[n, view] for view in VIEWS], 24, 30) for n in by_name]
 

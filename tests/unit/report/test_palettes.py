@@ -3,13 +3,7 @@
 import numpy as np
 import pytest
 
-from tagseg.report.palettes import (
-    OKABE_ITO,
-    OPACITY,
-    ClassStyle,
-    class_styles,
-    overlay_labels,
-)
+from tagseg.report.palettes import OKABE_ITO, OPACITY, ClassStyle, class_styles, overlay_labels
 
 
 def test_beyond_seven_classes_the_colours_return_with_another_texture():
@@ -24,9 +18,7 @@ def test_each_label_is_overlaid_in_its_own_style():
     image = np.random.default_rng(0).integers(0, 256, (80, 120, 3), dtype=np.uint8)
     mask = np.zeros((80, 120), np.uint8)
     mask[:, 40:80], mask[:, 80:] = 1, 2
-    overlay = overlay_labels(
-        image, mask, {1: ClassStyle("#E69F00", "plain"), 2: ClassStyle("#0072B2", "stripes")}
-    )
+    overlay = overlay_labels(image, mask, {1: ClassStyle("#E69F00", "plain"), 2: ClassStyle("#0072B2", "stripes")})
     assert np.array_equal(overlay[:, :40], image[:, :40])
     for area, colour in ((np.s_[:, 41:80], (0xE6, 0x9F, 0)), (np.s_[:, 81:], (0, 0x72, 0xB2))):
         blended = (1 - OPACITY) * image[area] + OPACITY * np.array(colour)

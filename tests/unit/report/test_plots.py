@@ -86,11 +86,7 @@ def test_seeds_from_top_to_bottom_with_both_bars(tmp_path):
     assert as_picture(figure, tmp_path / "seeds.png")[1] > 20
 
 
-LAYERS = (
-    Candidate("blocks.5.0", 0.4, 0.25),
-    Candidate("$blocks_$", 0.5, 0.1),
-    Candidate("stem", 0.05, 0.3),
-)
+LAYERS = (Candidate("blocks.5.0", 0.4, 0.25), Candidate("$blocks_$", 0.5, 0.1), Candidate("stem", 0.05, 0.3))
 
 
 def test_layers_by_their_two_numbers_with_the_chosen_one_marked(tmp_path):
@@ -123,8 +119,7 @@ def test_classes_are_sorted_with_the_mean_as_a_line(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "title"),
-    [("layer4.0", "C41"), ("c42", "C42"), ("blocks.5.0", "blocks.5.0"), ("layer3", "layer3")],
+    ("name", "title"), [("layer4.0", "C41"), ("c42", "C42"), ("blocks.5.0", "blocks.5.0"), ("layer3", "layer3")]
 )
 def test_layers_have_the_papers_names(name, title):
     assert layer_title(name) == title

@@ -71,9 +71,7 @@ def write_data(folder, masks, val):
     line = ["--index", folder / "index", "--ground-truth", folder / "true/train", folder / "true/val"]
     for name, split in (("seed-masks", "train"), ("proxy-masks", "train"), ("predictions", "val")):
         ours = [row for row in rows if row.split == split]
-        masks_of_split = [
-            (row.id, square_mask(CLASSES.index(row.tags[0]), 6 + n)) for n, row in enumerate(ours)
-        ]
+        masks_of_split = [(row.id, square_mask(CLASSES.index(row.tags[0]), 6 + n)) for n, row in enumerate(ours)]
         shards = [folder / name / f"shard-{shard}" for shard in (0, 1)]
         for shard, path in enumerate(shards):
             write_mask_shard(path, masks_of_split[shard::2])
@@ -243,7 +241,7 @@ def test_run_without_ground_truth(tmp_path):
 def test_run_without_val_tables_and_figures(tmp_path):
     line = write_run(tmp_path, val=0, layer="auto")
     start, end = line.index("--tables"), line.index("--benchmarks")
-    assert run([*line[:start], *line[end:]]) is None
+    assert run([*line[:start], "--tables", "--figures", *line[end:]]) is None
     page = (tmp_path / "report/report.html").read_text(encoding="utf-8")
     assert "from a layer chosen from tags and images of a classifier. No images were held out." in page
     assert not section(page, "Scores").count("img") and "<h2>Tables" not in page

@@ -1,18 +1,19 @@
 """What all scripts share: readable errors, settings, progress in a log or on a terminal."""
 
-import argparse
 import errno
 import logging
 import os
 import signal
 import sys
 from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
 import torch
 
-from tagseg.runtime.commandline import add_settings, progress, run
+from tagseg.runtime.commandline import command, progress, run
 from tagseg.runtime.errors import TagsegError
 from tagseg.runtime.failures import machine_failure
 from tagseg.runtime.settings import Settings
@@ -155,23 +156,39 @@ class Example(Settings):
     epochs: int
 
 
-def parse_settings(text):
-    parser = argparse.ArgumentParser()
-    add_settings(parser, Example)
-    return parser.parse_args(["--settings", text]).settings
+def called(monkeypatch, *words):
+    """Return what a function gets from a command line of `words`."""
+
+    @command
+    def main(
+        settings: Example, ground_truth: Path, masks: list[Path], split: Literal["train", "val"], threads: int = 1
+    ):
+        return settings, ground_truth, masks, split, threads
+
+    monkeypatch.setattr(sys, "argv", ["script.py", *words])
+    return main()
 
 
-def test_settings_are_parsed_with_their_model():
-    assert parse_settings('{"epochs": 3}') == Example(epochs=3)
+REST = ("--ground-truth", "a", "--masks", "b", "c", "--split", "val")
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [("{epochs: 3}", "JSON"), ('{"epochs": 2.5}', "epochs: "), ('{"epoch": 3}', "epoch: "), ("[1]", "JSON")],
-)
-def test_wrong_settings_are_reported_by_argparse(text, message, capsys):
+def test_arguments_are_read_as_they_are_annotated(monkeypatch):
+    read = called(monkeypatch, "--settings", '{"epochs": 3}', *REST)
+    assert read == (Example(epochs=3), Path("a"), [Path("b"), Path("c")], "val", 1)
+    assert called(monkeypatch, "--settings", '{"epochs": 3}', *REST, "--threads", "4")[-1] == 4
+
+
+@pytest.mark.parametrize(("words", "message"), [
+    (("--settings", "{epochs: 3}", *REST), "JSON"),
+    (("--settings", '{"epochs": 2.5}', *REST), "epochs: "),
+    (("--settings", '{"epoch": 3}', *REST), "epoch: "),
+    (("--settings", "[1]", *REST), "JSON"),
+    (("--settings", '{"epochs": 3}', *REST[:-1], "test"), "--split"),
+    (REST, "--settings"),
+])  # fmt: skip
+def test_a_wrong_command_line_is_reported(monkeypatch, words, message, capsys):
     with pytest.raises(SystemExit) as end:
-        parse_settings(text)
+        called(monkeypatch, *words)
     assert end.value.code == 2 and message in capsys.readouterr().err
 
 

@@ -157,8 +157,5 @@ def test_processes_that_train_together_never_share_a_gpu(two_gpus, monkeypatch):
         monkeypatch.setenv(name, value)
     with device() as first, device() as second:
         assert (first, second) == (gpu(0), gpu(1))
-        with (
-            pytest.raises(TagsegError, match="^gpus: fewer than 2 of 2 GPUs are free. Lower `gpus`"),
-            device(),
-        ):
+        with pytest.raises(TagsegError, match="^gpus: fewer than 2 of 2 GPUs are free. Lower `gpus`"), device():
             pass

@@ -205,6 +205,4 @@ def test_a_folder_swapped_under_its_reader_is_reported(tmp_path):
     (tmp_path / "other").rename(tmp_path / "shard")
     _, lines = job.communicate("\n", timeout=100)
     assert job.returncode == 1 and len(lines.splitlines()) == 1
-    assert lines.startswith(
-        f"error: {tmp_path / 'shard' / 'a.png'}: changed since it was written. Delete the folder"
-    )
+    assert lines.startswith(f"error: {tmp_path / 'shard' / 'a.png'}: changed since it was written. Delete the folder")

@@ -9,9 +9,7 @@ import pytest
 from tagseg.runtime import threads
 from tagseg.runtime.threads import AUTO, MOST, THREADS, computing_threads, keep_to_cores
 
-needs_affinity = pytest.mark.skipif(
-    not hasattr(os, "sched_setaffinity"), reason="processors cannot be chosen"
-)
+needs_affinity = pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="processors cannot be chosen")
 
 
 @pytest.fixture

@@ -14,14 +14,7 @@ from tagseg.segmentation.settings import ProxyCrfSettings
 VOID = 255
 SIZE = 24
 AGREEMENT = 0.97
-KEYS = (
-    "iterations",
-    "gaussian_sxy",
-    "gaussian_compat",
-    "bilateral_sxy",
-    "bilateral_srgb",
-    "bilateral_compat",
-)
+KEYS = ("iterations", "gaussian_sxy", "gaussian_compat", "bilateral_sxy", "bilateral_srgb", "bilateral_compat")
 
 
 def crf_of(*values, confidence=0.7):
@@ -129,9 +122,7 @@ def test_labels_agree_with_exact_mean_field(labels, settings):
     ],
 )
 def test_agreement_is_sensitive_to_every_parameter(name, factor):
-    other = replace(
-        SHORT_RANGE, **{name: type(getattr(SHORT_RANGE, name))(factor * getattr(SHORT_RANGE, name))}
-    )
+    other = replace(SHORT_RANGE, **{name: type(getattr(SHORT_RANGE, name))(factor * getattr(SHORT_RANGE, name))})
     assert agreement(3, SHORT_RANGE, with_settings=other) < AGREEMENT - 0.01
 
 
@@ -197,11 +188,7 @@ def test_height_and_width_are_not_mixed_up():
 
 def in_pixels(settings, factor):
     """Return settings whose standard deviations in pixels are a factor larger and hold for any size."""
-    return replace(
-        settings,
-        gaussian_sxy=factor * settings.gaussian_sxy,
-        bilateral_sxy=factor * settings.bilateral_sxy,
-    )
+    return replace(settings, gaussian_sxy=factor * settings.gaussian_sxy, bilateral_sxy=factor * settings.bilateral_sxy)
 
 
 @pytest.mark.parametrize("reference", [12, 24, 500])

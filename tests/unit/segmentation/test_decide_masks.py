@@ -20,9 +20,7 @@ from tagseg.storage.index import Index, write_index
 from tagseg.storage.mask_shards import mask_provenance, read_mask_shards
 
 CLASSES = ("background", "cat", "dog")
-NETWORK = SegmenterSettings(
-    backbone="timm:resnet10t", weights=None, output_stride=16, head_channels=8, head_dilation=2
-)
+NETWORK = SegmenterSettings(backbone="timm:resnet10t", weights=None, output_stride=16, head_channels=8, head_dilation=2)
 LOGITS = {
     "inference": {"sizes": [32, 48], "flip": True, "precision": "float32"},
     "longest_side": 32,
@@ -78,8 +76,7 @@ def test_logits_are_the_networks_scores_of_every_view(folder, monkeypatch):
     with MapShard(forward(monkeypatch, folder)) as shard:
         assert shard.node == "head" and shard.ids == ("0", "2", "4")
         assert {view: maps.shape for view, maps in shard.maps(1).items()} == {
-            name: (3, side, side)
-            for name, side in (("32", 2), ("32-mirrored", 2), ("48", 3), ("48-mirrored", 3))
+            name: (3, side, side) for name, side in (("32", 2), ("32-mirrored", 2), ("48", 3), ("48-mirrored", 3))
         }
 
 
@@ -94,10 +91,7 @@ def test_masks_have_the_size_and_the_tags_of_the_image(folder, monkeypatch, crf)
 def test_without_restriction_every_class_is_possible(folder, monkeypatch):
     logits = forward(monkeypatch, folder)
     masks = [
-        {
-            name: file.read()
-            for name, file in decide(monkeypatch, folder, logits, restrict_to_tags=one).items()
-        }
+        {name: file.read() for name, file in decide(monkeypatch, folder, logits, restrict_to_tags=one).items()}
         for one in (True, False)
     ]
     assert any((masks[0][name] != masks[1][name]).any() for name in masks[0])

@@ -165,9 +165,7 @@ def test_masks_from_logits_are_those_of_the_network_itself(tmp_path, crf, proces
 
 
 CLASSES = ("background", "cat", "dog")
-NETWORK = SegmenterSettings(
-    backbone="timm:resnet10t", weights=None, output_stride=16, head_channels=8, head_dilation=2
-)
+NETWORK = SegmenterSettings(backbone="timm:resnet10t", weights=None, output_stride=16, head_channels=8, head_dilation=2)
 
 
 @pytest.fixture

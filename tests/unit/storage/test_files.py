@@ -145,9 +145,7 @@ def _write_slowly(path, kind, pipe):
 @pytest.mark.parametrize("kind", ATOMIC)
 def test_what_a_live_process_is_writing_stays(tmp_path, kind):
     ours, theirs = multiprocessing.Pipe()
-    slow = multiprocessing.get_context("fork").Process(
-        target=_write_slowly, args=(tmp_path / "a", kind, theirs)
-    )
+    slow = multiprocessing.get_context("fork").Process(target=_write_slowly, args=(tmp_path / "a", kind, theirs))
     slow.start()
     ours.recv()
     with ATOMIC[kind](tmp_path / "a") as aside:
@@ -189,9 +187,7 @@ def test_a_folder_that_is_replaced_is_never_seen_in_part(tmp_path, monkeypatch):
     seen = []
     replace = os.replace
     monkeypatch.setattr(
-        os,
-        "replace",
-        lambda *names: (seen.append([path.name for path in (tmp_path / "b").glob("*")]), replace(*names)),
+        os, "replace", lambda *names: (seen.append([path.name for path in (tmp_path / "b").glob("*")]), replace(*names))
     )
     with atomic_folder(tmp_path / "b") as aside:
         (aside / "fresh").touch()
@@ -260,7 +256,6 @@ def test_no_output_is_written_to_a_full_disk_in_part(tmp_path, kind):
 def test_a_limit_on_the_size_of_files_is_reported(tmp_path):
     (line,) = write_too_much("maps", tmp_path / "out", "bash", "-c", 'ulimit -f 1024; exec "$@"', "bash")
     assert line == (
-        f"error: {tmp_path / 'out'}: File too large. Raise the limit on the size of a file (`ulimit -f`) and "
-        "run again."
+        f"error: {tmp_path / 'out'}: File too large. Raise the limit on the size of a file (`ulimit -f`) and run again."
     )
     assert not list(tmp_path.iterdir())

@@ -34,9 +34,7 @@ def test_a_data_set_in_a_folder_named_png_is_not_taken_for_masks_made(tmp_path, 
 
 
 def test_a_missing_table(tmp_path):
-    with pytest.raises(
-        TagsegError, match=r"masks\.csv: no such file. Run the stage `collect_ground_truth` first"
-    ):
+    with pytest.raises(TagsegError, match=r"masks\.csv: no such file. Run the stage `collect_ground_truth` first"):
         read_ground_truth(tmp_path)
 
 

@@ -16,10 +16,7 @@ IDS = ("2007_000032", "deep/er/a b", "Größe 木", "dotted.name")
 @pytest.fixture
 def masks():
     rng = np.random.default_rng(2)
-    return {
-        name: rng.choice([0, 1, 20, 255], size=(7 + number, 9)).astype(np.uint8)
-        for number, name in enumerate(IDS)
-    }
+    return {name: rng.choice([0, 1, 20, 255], size=(7 + number, 9)).astype(np.uint8) for number, name in enumerate(IDS)}
 
 
 def edit_manifest(folder, edit):
@@ -60,9 +57,7 @@ def test_vanished_mask_is_named_with_a_remedy(tmp_path, masks):
     write_mask_shard(tmp_path / "s", masks.items())
     file = read_mask_shards([tmp_path / "s"])["deep/er/a b"]
     file.path.unlink()
-    with pytest.raises(
-        TagsegError, match=rf"a b\.png: missing. Delete the folder {tmp_path}/s and run again"
-    ):
+    with pytest.raises(TagsegError, match=rf"a b\.png: missing. Delete the folder {tmp_path}/s and run again"):
         file.read()
 
 

@@ -80,11 +80,7 @@ def test_padding_is_grey_and_void_around_the_whole_smaller_view(image, mask):
 
 def test_a_larger_view_is_cropped_at_random_positions(image):
     whole, positions = resize_image(image, 20, 20), set()
-    windows = {
-        whole[top : top + 16, left : left + 16].tobytes(): (top, left)
-        for top in range(5)
-        for left in range(5)
-    }
+    windows = {whole[top : top + 16, left : left + 16].tobytes(): (top, left) for top in range(5) for left in range(5)}
     for seed in range(60):
         view, _ = Augmentation(16, (1.25, 1.25), flip=False)(generator(seed), image)
         positions.add(windows[view.tobytes()])
@@ -187,14 +183,10 @@ def from_logits(row, masks):
 READERS = {
     "batches": lambda row, masks: list(batches([row], 1)),
     "batches read ahead": lambda row, masks: list(batches([row], 1, threads=2)),
-    "training": lambda row, masks: TrainingSet([row], Augmentation(16), 0, lambda row: masks[row.id].read())[
-        0, 0
-    ],
+    "training": lambda row, masks: TrainingSet([row], Augmentation(16), 0, lambda row: masks[row.id].read())[0, 0],
     "CRF of proxy masks": refined,
     "masks from logits": from_logits,
-    "figures and report": lambda row, masks: example(
-        row, "", Index(("background", "cat"), (row,)), {}, masks
-    ),
+    "figures and report": lambda row, masks: example(row, "", Index(("background", "cat"), (row,)), {}, masks),
 }
 
 

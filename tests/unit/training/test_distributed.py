@@ -44,19 +44,9 @@ def train(folder: Path, output: Path, processes: int, *stop_after: str, **change
     """Train in several processes; return weights and losses, or None if the training was stopped."""
     torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
     launcher = torchrun if processes > 1 else []
-    command = [
-        sys.executable,
-        *launcher,
-        WORKER,
-        str(folder),
-        str(output),
-        json.dumps(FROZEN | changes),
-        *stop_after,
-    ]
+    command = [sys.executable, *launcher, WORKER, str(folder), str(output), json.dumps(FROZEN | changes), *stop_after]
     environment = {key: value for key, value in os.environ.items() if key not in TORCHRUN}
-    done = subprocess.run(
-        command, capture_output=True, text=True, env={**environment, "OMP_NUM_THREADS": "1"}
-    )
+    done = subprocess.run(command, capture_output=True, text=True, env={**environment, "OMP_NUM_THREADS": "1"})
     if stop_after:
         assert done.returncode != 0
         return None

@@ -9,16 +9,7 @@ from helpers import image_rows
 from tagseg.runtime.errors import TagsegError
 from tagseg.training.loop import Training
 from tagseg.training.losses import TagLoss
-from tiny_training import (
-    CPU,
-    SETTINGS,
-    TinyClassifier,
-    Watched,
-    assert_identical,
-    data_of,
-    training_of,
-    weights_after,
-)
+from tiny_training import CPU, SETTINGS, TinyClassifier, Watched, assert_identical, data_of, training_of, weights_after
 
 
 @pytest.fixture(scope="module")
@@ -30,9 +21,7 @@ def rows(tmp_path_factory):
 
 
 def test_loss_falls(rows, tmp_path):
-    training = training_of(
-        rows, epochs=40, input_size=8, scales=(1, 1), flip=False, head_lr=0.1, backbone_lr=0.02
-    )
+    training = training_of(rows, epochs=40, input_size=8, scales=(1, 1), flip=False, head_lr=0.1, backbone_lr=0.02)
     training.model.dropout.p = 0
     log = training.run(tmp_path / "state", "ours")
     assert log[-1]["loss"] < 0.75 * log[0]["loss"]
@@ -83,12 +72,7 @@ def test_frozen_parameters_stay_and_the_others_move(rows, tmp_path):
     before = {key: value.clone() for key, value in training.model.state_dict().items()}
     after = weights_after(training, tmp_path / "state")
     changed = {key for key in before if not torch.equal(before[key], after[key])}
-    assert changed == {
-        "backbone.network.second.weight",
-        "backbone.network.second.bias",
-        "head.weight",
-        "head.bias",
-    }
+    assert changed == {"backbone.network.second.weight", "backbone.network.second.bias", "head.weight", "head.bias"}
 
 
 def test_a_frozen_prefix_that_names_no_module_is_refused(rows):
@@ -97,8 +81,7 @@ def test_a_frozen_prefix_that_names_no_module_is_refused(rows):
 
 
 @pytest.mark.parametrize(
-    ("batch_norm", "frozen", "moves"),
-    [("frozen", [], False), ("trained", [], True), ("trained", ["norm"], False)],
+    ("batch_norm", "frozen", "moves"), [("frozen", [], False), ("trained", [], True), ("trained", ["norm"], False)]
 )
 def test_batch_norm_is_frozen_or_trained_as_set(rows, tmp_path, batch_norm, frozen, moves):
     training = training_of(rows, batch_norm=batch_norm, frozen=frozen, epochs=1)
@@ -123,9 +106,7 @@ def test_a_batch_in_parts_gives_the_same_steps(rows, tmp_path, micro_batch):
     parts.model.dropout.p = 0
     whole = weights_after(expected, tmp_path / "whole")
     torch.testing.assert_close(weights_after(parts, tmp_path / "parts"), whole, rtol=1e-4, atol=1e-6)
-    assert [row["loss"] for row in parts.log] == pytest.approx(
-        [row["loss"] for row in expected.log], rel=1e-5
-    )
+    assert [row["loss"] for row in parts.log] == pytest.approx([row["loss"] for row in expected.log], rel=1e-5)
 
 
 # ------------------------------------------------------------------------------------ order of data

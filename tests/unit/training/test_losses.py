@@ -58,9 +58,7 @@ def test_the_tags_loss_is_torchs_multi_label_soft_margin_loss():
     scores, tags = torch.randn(5, 7), torch.randint(0, 2, (5, 7)).float()
     expected = -(tags * scores.sigmoid().log() + (1 - tags) * (-scores).sigmoid().log()).mean()
     torch.testing.assert_close(TagLoss()(scores, tags), expected)
-    torch.testing.assert_close(
-        TagLoss()(scores, tags), nn.functional.multilabel_soft_margin_loss(scores, tags)
-    )
+    torch.testing.assert_close(TagLoss()(scores, tags), nn.functional.multilabel_soft_margin_loss(scores, tags))
 
 
 @pytest.mark.parametrize("loss", [TagLoss(), MaskLoss()], ids=["tags", "masks"])

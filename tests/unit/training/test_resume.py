@@ -44,11 +44,7 @@ def test_a_training_stopped_in_any_step_ends_bit_identical(rows, whole, tmp_path
 
 @pytest.mark.parametrize(
     "changes",
-    [
-        {"optimizer": "sgd", "batch_norm": "trained"},
-        {"frozen": ["first"], "workers": 1},
-        {"number": signal.SIGINT},
-    ],
+    [{"optimizer": "sgd", "batch_norm": "trained"}, {"frozen": ["first"], "workers": 1}, {"number": signal.SIGINT}],
     ids=str,
 )
 @pytest.mark.parametrize("step", [3, 5])
@@ -98,8 +94,7 @@ def test_a_file_that_is_no_state_starts_anew_with_a_warning(rows, whole, tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("change", "message"),
-    [({"log": []}, "expected 1 log rows, found 0"), ({"so_far": None}, "not a training state")],
+    ("change", "message"), [({"log": []}, "expected 1 log rows, found 0"), ({"so_far": None}, "not a training state")]
 )
 def test_an_incomplete_state_starts_anew_with_a_warning(rows, whole, tmp_path, caplog, change, message):
     path = tmp_path / "state"

@@ -131,16 +131,7 @@ ROOMS = {
     "training": {"runtime", "storage", "models"},
     "segmentation": {"runtime", "storage", "models"},
     "report": {"runtime", "storage", "models", "patterns", "evaluation"},
-    "workflow": {
-        "runtime",
-        "storage",
-        "models",
-        "patterns",
-        "datasets",
-        "evaluation",
-        "training",
-        "segmentation",
-    },
+    "workflow": {"runtime", "storage", "models", "patterns", "datasets", "evaluation", "training", "segmentation"},
 }
 """What the modules of each room may import, beside those of their own."""
 
@@ -159,6 +150,4 @@ def test_a_room_imports_only_the_rooms_below_it(room):
 
 
 def test_every_room_is_in_the_table():
-    assert {path.name for path in (SCRIPTS / "tagseg").iterdir() if (path / "__init__.py").exists()} == set(
-        ROOMS
-    )
+    assert {path.name for path in (SCRIPTS / "tagseg").iterdir() if (path / "__init__.py").exists()} == set(ROOMS)

@@ -71,17 +71,8 @@ MISTAKES = {
         ],
     ),
     "zero": (
-        {
-            "shards": 0,
-            "segmenter": {"rounds": 0, "training": {"epochs": 0}},
-            "crf": {"test": {"bilateral_sxy": 0}},
-        },
-        [
-            r"shards: 0",
-            r"segmenter\.rounds: 0",
-            r"segmenter\.training\.epochs: 0",
-            r"crf\.test\.bilateral_sxy: 0",
-        ],
+        {"shards": 0, "segmenter": {"rounds": 0, "training": {"epochs": 0}}, "crf": {"test": {"bilateral_sxy": 0}}},
+        [r"shards: 0", r"segmenter\.rounds: 0", r"segmenter\.training\.epochs: 0", r"crf\.test\.bilateral_sxy: 0"],
     ),
     "huge": (
         {"random_seed": 2**40, "shards": 10**9, "segmenter": {"inference": {"sizes": [10**6]}}},
@@ -90,10 +81,7 @@ MISTAKES = {
     "an unknown kind of data set": ({"dataset": {"kind": "coco17"}}, [r"dataset\.kind: 'coco17': unknown"]),
     "keys that have a new name": (
         {"patterns": {"boundary": "cam"}, "dataset": {"true_masks": []}},
-        [
-            r"patterns\.boundary: .* now called patterns\.threshold",
-            r"dataset\.true_masks: .*dataset\.ground_truth",
-        ],
+        [r"patterns\.boundary: .* now called patterns\.threshold", r"dataset\.true_masks: .*dataset\.ground_truth"],
     ),
     "not among the known": (
         {
@@ -134,14 +122,7 @@ MISTAKES = {
         ],
     ),
     "archives that are not fetched so": (
-        {
-            "fetch": {
-                "archives": {
-                    "sbd": {"url": "file:///etc/passwd", "md5": "0"},
-                    "voc2007": {"url": "http://a/b"},
-                }
-            }
-        },
+        {"fetch": {"archives": {"sbd": {"url": "file:///etc/passwd", "md5": "0"}, "voc2007": {"url": "http://a/b"}}}},
         [
             r"fetch\.archives\.sbd\.url: 'file:///etc/passwd'",
             r"fetch\.archives\.sbd\.md5: '0'",

@@ -70,6 +70,4 @@ def check_utf8(root: Path) -> None:
 
 def shown(path: str | PurePosixPath) -> str:
     """Return a path on one line; unprintable characters become escapes."""
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode() for char in str(path)
-    )
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in str(path))

@@ -57,9 +57,7 @@ def collect_ground_truth(
     """
     masks = settings.read_ground_truth(index, split, folder, threads)
     theirs = {
-        name: Path(path)
-        for name, path in masks.items()
-        if not (path.startswith(MADE) and (folder / path).is_file())
+        name: Path(path) for name, path in masks.items() if not (path.startswith(MADE) and (folder / path).is_file())
     }
     raise_any(settings.root, mask_problems(theirs, index, threads))
     return masks
@@ -77,9 +75,7 @@ def train_problems(index: Index) -> list[Problem]:
         return [Problem("", 0, "no image in train. Add some to the image sets or the table of labels.")]
     present = {tag for row in train for tag in row.tags}
     return [
-        Problem(
-            "", 0, f"no train image of {name}. Add some, or list only the classes to learn in classes.txt."
-        )
+        Problem("", 0, f"no train image of {name}. Add some, or list only the classes to learn in classes.txt.")
         for name in index.classes[1:]
         if name not in present
     ]
@@ -99,9 +95,7 @@ class CheckResult:
     unreadable: int
 
 
-def check_data_set(
-    settings: CheckSettings, folder: Path, processes: int, results: Path | None = None
-) -> CheckResult:
+def check_data_set(settings: CheckSettings, folder: Path, processes: int, results: Path | None = None) -> CheckResult:
     """Read all images of a data set and, where the index can be built, all masks; keep all problems.
 
     Masks that are not PNGs are converted below `folder`. Images below `results` are ignored.
@@ -124,9 +118,7 @@ def check_data_set(
     return CheckResult(index, frozenset(masks), tuple(sorted(set(problems))), *counts)
 
 
-def _read_masks(
-    settings: SourceSettings, index: Index, split: str, folder: Path, processes: int
-) -> dict[str, Path]:
+def _read_masks(settings: SourceSettings, index: Index, split: str, folder: Path, processes: int) -> dict[str, Path]:
     """Return the mask files of a split, as the stage that collects ground truth finds them."""
     folder.mkdir(parents=True)
     masks = settings.read_ground_truth(without_untagged(index), split, folder, processes)

@@ -1,16 +1,12 @@
 """Our scores beside the paper's, for its three tables."""
 
-import argparse
 from collections.abc import Iterable, Mapping, Sequence
 
 from tagseg.evaluation.scores import ScoreFile, missing_masks
-from tagseg.evaluation.tables import add_outputs
-from tagseg.runtime import commandline
 from tagseg.runtime.settings import Settings
 
 NOT_RUN = (
-    "Rows of tagseg without numbers were not run; `snakemake tables` with `tables.missing: run` trains their "
-    "networks."
+    "Rows of tagseg without numbers were not run; `snakemake tables` with `tables.missing: run` trains their networks."
 )
 PAPER, TAGSEG = "Luo & Yang", "tagseg"
 
@@ -31,14 +27,6 @@ class TableSettings(Settings):
     rows: list[TableRow]
 
 
-def parse_arguments(description: str | None) -> argparse.Namespace:
-    """Parse `--index FOLDER --settings JSON` and the output files of a table."""
-    parser = commandline.parser(description)
-    commandline.add_settings(parser, TableSettings)
-    add_outputs(parser, "markdown", "csv", "json", "latex")
-    return parser.parse_args()
-
-
 def unscored(files: Sequence[ScoreFile | None]) -> tuple[str, ...]:
     """Return the notes that explain the empty cells of the run."""
     scored = [file for file in files if file is not None]
@@ -49,8 +37,7 @@ def other_sizes(files: Iterable[ScoreFile | None], images: Mapping[str, int]) ->
     """Return a note for each split that was scored over another number of images than in the paper."""
     scored = {(file.split, file.scores.images) for file in files if file is not None and file.known}
     return tuple(
-        f"Not comparable: tagseg's numbers of {split} are over {count:,} images, the paper's over "
-        f"{images[split]:,}."
+        f"Not comparable: tagseg's numbers of {split} are over {count:,} images, the paper's over {images[split]:,}."
         for split, count in sorted(scored)
         if count != images[split]
     )

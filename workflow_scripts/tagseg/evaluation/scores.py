@@ -41,9 +41,7 @@ def read_scores(path: str | Path) -> ScoreFile:
         values = {name: value for name, value in content.items() if name not in ("split", "provenance")}
         return ScoreFile(content["split"], Scores(**values))
     except (KeyError, TypeError, AttributeError):
-        raise TagsegError(
-            f"{path}: not a score file of tagseg, or damaged. Delete it and run again."
-        ) from None
+        raise TagsegError(f"{path}: not a score file of tagseg, or damaged. Delete it and run again.") from None
 
 
 def known(file: ScoreFile, *cells: Cell) -> tuple[Cell, ...]:

@@ -1,6 +1,5 @@
 """Tables: Markdown for people, CSV and JSON for programs, LaTeX for papers."""
 
-import argparse
 import csv
 import io
 import math
@@ -102,10 +101,7 @@ def latex(table: Table) -> str:
         cells[row][column] = f"\\textbf{{{cells[row][column]}}}"
     header = [_tex(name) for name in table.header]
     if len(header) > MANY_COLUMNS:
-        header = [
-            name if text else f"\\rotatebox{{90}}{{{name}}}"
-            for name, text in zip(header, is_text, strict=True)
-        ]
+        header = [name if text else f"\\rotatebox{{90}}{{{name}}}" for name, text in zip(header, is_text, strict=True)]
     lines = [
         "% needs \\usepackage{booktabs} and \\usepackage{adjustbox}\n\\begin{table}[htbp]\n\\centering",
         f"\\caption{{{_tex(table.title)}}}",
@@ -119,9 +115,7 @@ def latex(table: Table) -> str:
             lines.append("\\midrule")
         lines.append(" & ".join(["", *words[1:]] if table.grouped and same_group else words) + " \\\\")
     lines.append("\\bottomrule\n\\end{tabular}\n\\end{adjustbox}")
-    lines += [
-        f"\\par\\smallskip{{\\footnotesize\\raggedright {_tex_note(note)}\\par}}" for note in table.notes
-    ]
+    lines += [f"\\par\\smallskip{{\\footnotesize\\raggedright {_tex_note(note)}\\par}}" for note in table.notes]
     return "\n".join([*lines, "\\end{table}"]) + "\n"
 
 
@@ -142,12 +136,6 @@ def _tex(text: str) -> str:
     return re.sub(r"\s+", " ", text).translate({ord(sign): tex for sign, tex in _TEX.items()})
 
 
-def add_outputs(parser: argparse.ArgumentParser, *formats: str) -> None:
-    """Add an output file per format (markdown, csv, json, latex) or other output to a command line."""
-    for name in formats:
-        parser.add_argument(f"--{name}", required=True, metavar="FILE", help="output")
-
-
 FORMATS: Mapping[str, Callable[[Table], str]] = {
     "markdown": markdown,
     "csv": csv_text,
@@ -161,11 +149,6 @@ def write_tables(table: Table, **paths: str | Path) -> None:
     for name, path in paths.items():
         with atomic_file(path) as aside:
             aside.write_text(FORMATS[name](table), encoding="utf-8", newline="")
-
-
-def outputs_of(arguments: argparse.Namespace) -> dict[str, str]:
-    """Return the outputs of a command line that are tables, by format."""
-    return {name: path for name, path in vars(arguments).items() if name in FORMATS}
 
 
 def read_table(path: str | Path) -> Table:

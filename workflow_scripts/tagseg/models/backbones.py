@@ -55,9 +55,7 @@ class Network(nn.Module):
     head: nn.Module
 
 
-def build_backbone(
-    name: str, weights: str | Weights | None, output_stride: int, node: str | None = None
-) -> Backbone:
+def build_backbone(name: str, weights: str | Weights | None, output_stride: int, node: str | None = None) -> Backbone:
     """Return the backbone `name` up to `node` (None: what its classifier pools).
 
     `weights` come from `read_weights`, or are its argument; None for random ones. Raises TagsegError for an
@@ -79,12 +77,8 @@ def _up_to(network: nn.Module, node: str) -> nn.Module:
         return create_feature_extractor(network, {node: "node"})
     except ValueError as error:
         blocks = [name for name, module in network.named_modules() if "." in name and any(module.children())]
-        ends = [
-            f"{name}.0 to {name}.{len(list(rows.children())) - 1}" for name, rows in network.named_children()
-        ]
-        raise TagsegError(
-            f"node {node!r}: not in this backbone. Use one of {', '.join(blocks or ends)}."
-        ) from error
+        ends = [f"{name}.0 to {name}.{len(list(rows.children())) - 1}" for name, rows in network.named_children()]
+        raise TagsegError(f"node {node!r}: not in this backbone. Use one of {', '.join(blocks or ends)}.") from error
 
 
 def freeze_batch_norm(module: nn.Module) -> None:

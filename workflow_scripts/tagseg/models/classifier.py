@@ -1,5 +1,7 @@
 """The multi-label classifier: it learns the tags, and gives the features and the CAM."""
 
+from pathlib import Path
+
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -39,7 +41,7 @@ class Classifier(Network):
         return cam.mean(dim=(2, 3)) + self.head.bias, cam
 
 
-def load_classifier(path: str, classes: tuple[str, ...]) -> Classifier:
+def load_classifier(path: Path, classes: tuple[str, ...]) -> Classifier:
     """Return the classifier of a checkpoint, in evaluation mode.
 
     Raises TagsegError if the file is not a checkpoint of a classifier of these classes.

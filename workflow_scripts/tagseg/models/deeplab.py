@@ -28,13 +28,7 @@ class LargeFovHead(nn.Sequential):
         fc7 = nn.Conv2d(channels, channels, 1)
         scores = nn.Conv2d(channels, classes, 1)
         super().__init__(
-            fc6,
-            nn.ReLU(inplace=True),
-            nn.Dropout(dropout),
-            fc7,
-            nn.ReLU(inplace=True),
-            nn.Dropout(dropout),
-            scores,
+            fc6, nn.ReLU(inplace=True), nn.Dropout(dropout), fc7, nn.ReLU(inplace=True), nn.Dropout(dropout), scores
         )
         for layer in (fc6, fc7, scores):
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")

@@ -23,9 +23,7 @@ def to_tensor(image: np.ndarray) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
 
 
-def batches(
-    rows: Sequence[ImageRecord], batch_size: int, threads: int = 0
-) -> Iterator[tuple[int, list[np.ndarray]]]:
+def batches(rows: Sequence[ImageRecord], batch_size: int, threads: int = 0) -> Iterator[tuple[int, list[np.ndarray]]]:
     """Yield the position of a batch's first image and the batch's images uint8 (H, W, 3).
 
     `threads` threads read the next batches meanwhile (Pillow decodes without the interpreter's lock); 0: none.

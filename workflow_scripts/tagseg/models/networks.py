@@ -136,9 +136,7 @@ def _lite0_weights() -> Mapping[str, Tensor]:
 def timm_network(name: str) -> Architecture:
     """Return the architecture of a network of timm. Raises TagsegError if it has none of this name, or no maps."""
     if not timm.is_model(name):
-        raise TagsegError(
-            f"backbone timm:{name}: timm {timm.__version__} has no such network. Use another name."
-        )
+        raise TagsegError(f"backbone timm:{name}: timm {timm.__version__} has no such network. Use another name.")
     probe = cast(Any, timm.create_model(name))
     if not getattr(probe, "feature_info", None):
         raise TagsegError(f"backbone timm:{name}: no feature maps. Use a convolutional network.")

@@ -19,9 +19,7 @@ class NetworkSettings(Settings):
     weights: Annotated[str, Field(min_length=1)] | None = Field(
         "imagenet", description="imagenet, the path of a state dict, or null for random weights"
     )
-    output_stride: Literal[8, 16, 32] = Field(
-        16, description="strides of the last stages are replaced by dilation"
-    )
+    output_stride: Literal[8, 16, 32] = Field(16, description="strides of the last stages are replaced by dilation")
 
 
 class ClassifierSettings(NetworkSettings):

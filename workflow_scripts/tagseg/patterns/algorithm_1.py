@@ -51,9 +51,7 @@ def pattern_seed(
     return mask
 
 
-def cam_seed(
-    cams: Mapping[int, np.ndarray], height: int, width: int, background_threshold: float
-) -> np.ndarray:
+def cam_seed(cams: Mapping[int, np.ndarray], height: int, width: int, background_threshold: float) -> np.ndarray:
     """Return the labels uint8 (height, width) of class activation maps, the usual seed.
 
     `cams` maps the class index of each tag to its activation (h, w). Each map is clipped at 0 and divided by

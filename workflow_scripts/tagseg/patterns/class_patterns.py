@@ -44,9 +44,7 @@ class ClassPattern:
         return (self.eigenvector.astype(np.float32) @ centred).reshape(maps.shape[1:])
 
 
-def write_patterns(
-    folder: str | Path, patterns: Mapping[str, ClassPattern], node: str, classifier: str = ""
-) -> None:
+def write_patterns(folder: str | Path, patterns: Mapping[str, ClassPattern], node: str, classifier: str = "") -> None:
     """Write `{class}/eigenvector.npy`, `mean.npy`, `explained_variance.npy` and a summary, atomically.
 
     `node` is the layer of the features, `classifier` the SHA-256 of its checkpoint. The summary holds the
@@ -79,9 +77,7 @@ def read_patterns(folder: str | Path) -> tuple[dict[str, ClassPattern], str]:
         classes = content["classes"].items()
         return {tag: _read_pattern(Path(folder) / tag, one) for tag, one in classes}, content["node"]
     except (OSError, KeyError, TypeError, AttributeError, ValueError):
-        raise TagsegError(
-            f"{folder}: not class patterns of tagseg, or damaged. Delete it and run again."
-        ) from None
+        raise TagsegError(f"{folder}: not class patterns of tagseg, or damaged. Delete it and run again.") from None
 
 
 def _read_pattern(folder: Path, summary: Mapping) -> ClassPattern:

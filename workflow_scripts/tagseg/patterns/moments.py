@@ -83,9 +83,7 @@ def class_moments(shards: Iterable[MapShard], subsets: Mapping[str, Sequence[str
             for tag in (tag for tag in subsets if name in members[tag]):
                 moments.setdefault(tag, Moments(shift)).add(*addend)
     if missing:
-        raise TagsegError(
-            f"{min(missing)}: in a subset but in no feature shard. Delete the features and run again."
-        )
+        raise TagsegError(f"{min(missing)}: in a subset but in no feature shard. Delete the features and run again.")
     return moments
 
 

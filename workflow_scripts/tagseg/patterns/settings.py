@@ -10,9 +10,7 @@ from tagseg.runtime.settings import InputSizes, Precision, Seed, Settings
 class FeatureSettings(Settings):
     """The forward pass that gives features and class activation maps."""
 
-    sizes: InputSizes = Field(
-        [240], description="sides of the square inputs; projections of several are averaged"
-    )
+    sizes: InputSizes = Field([240], description="sides of the square inputs; projections of several are averaged")
     flip: bool = Field(False, description="mirrored inputs too")
     batch_size: int = Field(16, ge=1, le=65536)
     precision: Precision = "float32"
@@ -28,9 +26,7 @@ class SubsetSettings(Settings):
     """The images from which a class pattern is found."""
 
     cap: int = Field(800, ge=1, le=10**9, description="images per class, at most")
-    random_seed: Seed | None = Field(
-        None, description="null: the run's; another one samples the subsets alone anew"
-    )
+    random_seed: Seed | None = Field(None, description="null: the run's; another one samples the subsets alone anew")
 
 
 class SubsetStage(SubsetSettings):

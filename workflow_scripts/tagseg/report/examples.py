@@ -127,26 +127,20 @@ def example(row: ImageRecord, remark: str, index: Index, truths: Truths, *masks:
     return Example(row.id, (", ".join(row.tags), remark), row.read(), shown)
 
 
-def grid(
-    lines: Sequence[Example], columns: Sequence[str], index: Index, blocks: Sequence[str] = ("",)
-) -> Figure:
+def grid(lines: Sequence[Example], columns: Sequence[str], index: Index, blocks: Sequence[str] = ("",)) -> Figure:
     """Return the grid of the lines (see `qualitative`), without the columns that have no mask."""
     lines, columns = without_empty_columns(lines, columns)
     return qualitative(lines, columns, index.classes, blocks)
 
 
-def without_empty_columns(
-    lines: Sequence[Example], columns: Sequence[str]
-) -> tuple[list[Example], tuple[str, ...]]:
+def without_empty_columns(lines: Sequence[Example], columns: Sequence[str]) -> tuple[list[Example], tuple[str, ...]]:
     """Return lines and titles without the columns that have no mask."""
     held = [n for n in range(len(columns) - 1) if any(line.masks[n] is not None for line in lines)]
     kept = [replace(line, masks=tuple(line.masks[n] for n in held)) for line in lines]
     return kept, (columns[0], *(columns[n + 1] for n in held))
 
 
-def masks_of_train(
-    index: Index, truths: Truths, seed_folders: Sequence[str], proxy_folders: Sequence[str]
-) -> Figure:
+def masks_of_train(index: Index, truths: Truths, seed_folders: Sequence[Path], proxy_folders: Sequence[Path]) -> Figure:
     """Return the grid of images of train with seed mask, proxy mask and ground truth."""
     seeds, proxies = read_mask_shards(seed_folders), read_mask_shards(proxy_folders)
     rows = [row for row in index.of_split("train") if row.tags and row.id in seeds and row.id in proxies]
@@ -157,7 +151,7 @@ def masks_of_train(
     return grid(lines, ("image", "Algorithm 1", "proxy mask (CRF)", "ground truth"), index)
 
 
-def figures_of_val(index: Index, truths: Truths, folders: Sequence[str]) -> dict[str, Figure]:
+def figures_of_val(index: Index, truths: Truths, folders: Sequence[Path]) -> dict[str, Figure]:
     """Return the grids of predictions on val: `examples_val`, from best to worst, and `best_worst`."""
     predictions = read_mask_shards(folders)
     rows = {row.id: row for row in index.of_split("val") if row.id in predictions}

@@ -116,9 +116,7 @@ class Grid:
             left = self._left(block, column) + CELL / 2
             self._write(figure, left, top - any(self.blocks) * HEAD, cut(title, 28), MEDIUM, **style)
 
-    def _write(
-        self, figure: Figure, x: float, y: float, text: str, size: float = SMALL + 0.5, **style: Any
-    ) -> None:
+    def _write(self, figure: Figure, x: float, y: float, text: str, size: float = SMALL + 0.5, **style: Any) -> None:
         write(figure, (x / self.width, y / self.height), text, size, **{"va": "bottom", **style})
 
 

@@ -17,12 +17,7 @@ from tagseg.storage.index import SPLITS, Index
 
 LARGE = 200_000  # bytes above which a PNG is embedded as JPEG, if that is smaller
 LINE = 5000  # characters of a picture per line; docutils allows 10,000
-SECTIONS = {
-    "examples_val": "Examples",
-    "training": "Training",
-    "per_class": "Classes",
-    "best_worst": "Best and worst",
-}
+SECTIONS = {"examples_val": "Examples", "training": "Training", "per_class": "Classes", "best_worst": "Best and worst"}
 
 
 @dataclass(frozen=True)

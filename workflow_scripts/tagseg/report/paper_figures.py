@@ -45,11 +45,7 @@ def localization(
     masks, points = labels_in(mask for row in rows for mask in row.masks), labels_in(c.labels for c in clouds)
     styles = class_styles(masks | points)
     entries = _entries(styles, classes, masks, points)
-    foot = (
-        0.2
-        + mask_grids.legend_height(entries, mask_grids.Grid.width_of(len(columns)))
-        + (0 if points else NOTE)
-    )
+    foot = 0.2 + mask_grids.legend_height(entries, mask_grids.Grid.width_of(len(columns))) + (0 if points else NOTE)
     grid = mask_grids.Grid.of(rows, columns, below=PANEL_HEAD + PANEL + PANEL_FOOT + foot)
     figure = Figure(figsize=(grid.width, grid.height))
     grid.draw(figure, rows, styles)

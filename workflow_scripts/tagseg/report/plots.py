@@ -114,9 +114,7 @@ def explained_variance(fractions: Mapping[str, np.ndarray]) -> Figure:
     for name, (colour, dash) in zip(order, itertools.cycle(kinds), strict=False):
         label = legend_name(name) if len(order) <= NAMED_LINES else "_unnamed"
         values = 100 * fractions[name]
-        axes.plot(
-            np.arange(1, len(values) + 1), values, color=colour, linestyle=dash, linewidth=1.3, label=label
-        )
+        axes.plot(np.arange(1, len(values) + 1), values, color=colour, linestyle=dash, linewidth=1.3, label=label)
     length = min(len(one) for one in fractions.values())
     mean = 100 * np.mean([one[:length] for one in fractions.values()], axis=0)
     label = f"mean (first: {mean[0]:.1f} %)"

@@ -59,9 +59,7 @@ def headline(run: RunScores, tables: Mapping[str, Table]) -> list[Number]:
         Number(_miou(proxies), "mIoU of the proxy masks of train", "void as background"),
         Number(coverage, "coverage of the proxy masks", "fraction with a label"),
         Number(
-            f"{run.precision['mean']:.1f} %",
-            "mean average precision",
-            f"classifier, tags of {run.precision['split']}",
+            f"{run.precision['mean']:.1f} %", "mean average precision", f"classifier, tags of {run.precision['split']}"
         ),
     ]
     if "upper_bound" in tables:

@@ -1,11 +1,13 @@
-"""What all command-line scripts share: clear errors, settings as JSON, logging, progress."""
+"""What all command-line scripts share: arguments, clear errors, logging, progress."""
 
 import argparse
-import json
+import functools
+import inspect
 import logging
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sized
-from typing import TypeVar
+from pathlib import Path
+from typing import Any, Literal, TypeVar, get_args, get_origin
 
 from pydantic import ValidationError
 from tqdm import tqdm
@@ -17,6 +19,7 @@ from tagseg.runtime.settings import Settings
 from tagseg.runtime.signals import JobInterrupted, signals_end
 
 Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 log = logging.getLogger(__name__)
 
@@ -77,42 +80,42 @@ def progress(items: Iterable[Item], what: str, total: int | None = None) -> Iter
             log.info("%s: %d of %d", what, count, total)
 
 
-def parser(description: str | None) -> argparse.ArgumentParser:
-    """Return a parser with a script's docstring as its help and `--index`, which nearly all scripts need."""
-    made = argparse.ArgumentParser(
-        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    made.add_argument("--index", required=True, metavar="FOLDER", help="of index.csv and classes.csv")
-    return made
+def command(function: Callable[..., Result]) -> Callable[[], Result]:
+    """Return `function` with its parameters taken from the command line: `--ground-truth PATH` is `ground_truth`.
+
+    The annotation of a parameter decides how it is read: Settings from JSON, list[...] from several words, a Literal
+    from its choices. A parameter with a default is optional. The help is the docstring of the module.
+    """
+
+    def called() -> Result:
+        return function(**vars(_parser(function).parse_args()))
+
+    return called
 
 
-def add_settings(to: argparse.ArgumentParser, model: type[Settings] | None = None) -> None:
-    """Add `--settings`, a JSON object of `model`: the part of the configuration that the stage depends on."""
-    if model is None:
-        to.add_argument("--settings", type=json.loads, required=True, metavar="JSON")
-        return
-
-    def parse(text: str) -> Settings:
-        try:
-            return model.model_validate_json(text)
-        except ValidationError as error:
-            problems = [f"{'.'.join(map(str, one['loc'])) or 'JSON'}: {one['msg']}" for one in error.errors()]
-            raise argparse.ArgumentTypeError("; ".join(problems)) from None
-
-    to.add_argument("--settings", type=parse, required=True, metavar="JSON")
+def _parser(function: Callable[..., object]) -> argparse.ArgumentParser:
+    text = sys.modules[function.__module__].__doc__
+    parser = argparse.ArgumentParser(description=text, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name, one in inspect.signature(function).parameters.items():
+        optional: dict[str, Any] = {"required": True} if one.default is one.empty else {"default": one.default}
+        parser.add_argument(f"--{name.replace('_', '-')}", **optional, **_options(one.annotation))
+    return parser
 
 
-def add_shard(to: argparse.ArgumentParser) -> None:
-    """Add `--shard K` (0-based) and `--shards N`: the part of the images that the job works on."""
-    to.add_argument("--shard", type=int, required=True, metavar="K", help="0-based")
-    to.add_argument("--shards", type=int, required=True, metavar="N")
+def _options(kind: Any) -> dict[str, Any]:
+    """Return how argparse reads values of a type."""
+    if get_origin(kind) is list:
+        return {**_options(get_args(kind)[0]), "nargs": "*"}
+    if get_origin(kind) is Literal:
+        return {"choices": get_args(kind)}
+    if issubclass(kind, Settings):
+        return {"type": functools.partial(_from_json, kind), "metavar": "JSON"}
+    return {"type": kind, "metavar": {Path: "PATH", int: "N", str: "NAME"}[kind]}
 
 
-def add_threads(to: argparse.ArgumentParser) -> None:
-    """Add `--threads N`: processor cores that the job may use."""
-    to.add_argument("--threads", type=int, default=1, metavar="N")
-
-
-def add_processes(to: argparse.ArgumentParser) -> None:
-    """Add `--processes N`: GPUs of one training, one process per GPU."""
-    to.add_argument("--processes", type=int, default=1, metavar="N")
+def _from_json(model: type[Settings], text: str) -> Settings:
+    try:
+        return model.model_validate_json(text)
+    except ValidationError as error:
+        problems = [f"{'.'.join(map(str, one['loc'])) or 'JSON'}: {one['msg']}" for one in error.errors()]
+        raise argparse.ArgumentTypeError("; ".join(problems)) from None

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -23,7 +24,7 @@ from tagseg.storage.index import ImageRecord
 BATCH = 16  # images per forward pass
 
 
-def load_segmenter(path: str, classes: tuple[str, ...]) -> DeepLabLargeFov:
+def load_segmenter(path: Path, classes: tuple[str, ...]) -> DeepLabLargeFov:
     """Return the segmenter of a checkpoint, in evaluation mode.
 
     Raises TagsegError if the file is not a checkpoint of a segmenter of these classes.
@@ -53,9 +54,7 @@ def view_scores(
 
 def mean_enlarged(grids: Sequence[Tensor], size: tuple[int, ...]) -> Tensor:
     """Return the mean of the scores (classes, h, w) of several views, enlarged bilinearly to (H, W)."""
-    enlarged = (
-        F.interpolate(scores[None], size=size, mode="bilinear", align_corners=False)[0] for scores in grids
-    )
+    enlarged = (F.interpolate(scores[None], size=size, mode="bilinear", align_corners=False)[0] for scores in grids)
     total = next(enlarged)
     for scores in enlarged:
         total += scores
@@ -91,11 +90,7 @@ class Scored:
 
 
 def decide_shard(
-    shard: MapShard,
-    rows: Sequence[ImageRecord],
-    allowed: Sequence[tuple[int, ...]],
-    stage: CrfStage,
-    processes: int,
+    shard: MapShard, rows: Sequence[ImageRecord], allowed: Sequence[tuple[int, ...]], stage: CrfStage, processes: int
 ) -> Iterator[np.ndarray]:
     """Yield the mask uint8 (H, W) of each image of a shard of logits, in order.
 
@@ -109,16 +104,12 @@ def decide_shard(
     yield from in_processes(Scored.decide, scored, processes if stage.crf else 1)
 
 
-def _scored(
-    grids: Iterable[np.ndarray], row: ImageRecord, labels: tuple[int, ...], stage: CrfStage
-) -> Scored:
+def _scored(grids: Iterable[np.ndarray], row: ImageRecord, labels: tuple[int, ...], stage: CrfStage) -> Scored:
     """Return an image with the probabilities of its logits float16 (classes, h, w)."""
     image = row.read()
     small = shrink_image(image, stage.longest_side)
     chosen = [torch.from_numpy(grid[list(labels)]).float() for grid in grids]
-    return Scored(
-        small, probabilities(mean_enlarged(chosen, small.shape[:2])), labels, stage, image.shape[:2]
-    )
+    return Scored(small, probabilities(mean_enlarged(chosen, small.shape[:2])), labels, stage, image.shape[:2])
 
 
 @dataclass(frozen=True)

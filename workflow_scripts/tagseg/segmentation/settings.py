@@ -26,9 +26,7 @@ class ProxyCrfSettings(CrfSettings):
 class InferenceSettings(Settings):
     """The test phase."""
 
-    sizes: InputSizes = Field(
-        [128, 160, 192], description="sides of the square inputs; logits are averaged over them"
-    )
+    sizes: InputSizes = Field([128, 160, 192], description="sides of the square inputs; logits are averaged over them")
     flip: bool = Field(False, description="mirrored inputs too")
     precision: Precision = "float32"
 
@@ -45,10 +43,7 @@ class CrfStage(Settings):
         "is in pixels of any image",
     )
     longest_side: int = Field(
-        1024,
-        ge=32,
-        le=100000,
-        description="pixels: longer side of the CRF and the scores; masks are enlarged",
+        1024, ge=32, le=100000, description="pixels: longer side of the CRF and the scores; masks are enlarged"
     )
 
 

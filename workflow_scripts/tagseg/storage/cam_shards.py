@@ -5,15 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tagseg.storage.hdf5 import (
-    CHECKED,
-    new_file,
-    open_file,
-    read_names,
-    read_text,
-    write_names,
-    write_text,
-)
+from tagseg.storage.hdf5 import CHECKED, new_file, open_file, read_names, read_text, write_names, write_text
 
 CamMaps = dict[str, dict[int, np.ndarray]]
 """Maps by image id and class index (1-based)."""

@@ -44,18 +44,12 @@ def load_checkpoint(path: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]
     except Exception:
         raise _not_ours(path) from None
     if not finite:
-        raise TagsegError(
-            f"{path}: has values that are not finite. Delete it, lower the learning rates and run again."
-        )
+        raise TagsegError(f"{path}: has values that are not finite. Delete it, lower the learning rates and run again.")
     return description, state
 
 
 def load_network(
-    path: str | Path,
-    kind: str,
-    classes: tuple[str, ...],
-    form: type[Model],
-    build: Callable[[Model, int], Network],
+    path: str | Path, kind: str, classes: tuple[str, ...], form: type[Model], build: Callable[[Model, int], Network]
 ) -> Network:
     """Return the network that `build` makes of a checkpoint's settings `form`, in evaluation mode.
 

@@ -11,20 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import h5py
-import hdf5plugin
 import numpy as np
 
 from tagseg.runtime.errors import TagsegError
 from tagseg.storage.files import LastingStream
-from tagseg.storage.hdf5 import (
-    CHECKED,
-    errors_named,
-    new_file,
-    read_names,
-    read_text,
-    write_names,
-    write_text,
-)
+from tagseg.storage.hdf5 import COMPRESSED, errors_named, new_file, read_names, read_text, write_names, write_text
 
 FLOAT16_MAX = float(np.finfo(np.float16).max)
 
@@ -60,15 +51,13 @@ class MapWriter:
         Raises TagsegError if a value is not finite or too large for float16, OSError if the disk is full.
         """
         if not np.abs(maps).max(initial=0) <= FLOAT16_MAX:  # also false for NaN
-            raise TagsegError(
-                f"maps of {self._ids[start]}: not finite or too large for float16. Check the weights."
-            )
+            raise TagsegError(f"maps of {self._ids[start]}: not finite or too large for float16. Check the weights.")
         self._stream.check()  # report a full disk now, not after all maps are computed
         self._dataset(view, maps.shape[1:])[start : start + len(maps)] = maps.astype(np.float16)
 
     def _dataset(self, view: View, shape: tuple[int, ...]) -> h5py.Dataset:
         if view.name not in self._file:
-            options = {"chunks": (1, *shape), **CHECKED, **hdf5plugin.LZ4()}
+            options = {"chunks": (1, *shape), **COMPRESSED}
             self._file.create_dataset(view.name, (len(self._ids), *shape), np.float16, **options)
         return self._file[view.name]
 

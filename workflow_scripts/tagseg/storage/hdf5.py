@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import h5py
+import hdf5plugin
 import numpy as np
 
 from tagseg.runtime.errors import TagsegError
@@ -16,6 +17,9 @@ from tagseg.storage.files import LastingStream, atomic_file
 
 CHECKED = {"fletcher32": True}
 """Every dataset is created with this."""
+
+COMPRESSED = {**CHECKED, **hdf5plugin.LZ4()}
+"""Options of the large datasets; importing hdf5plugin lets h5py read them."""
 
 
 @contextlib.contextmanager
@@ -43,9 +47,7 @@ def errors_named(path: str | Path) -> Iterator[None]:
         yield
     except (OSError, KeyError, TypeError, AttributeError, ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise TagsegError(
-            f"{path}: not a file of tagseg, or damaged ({reason}). Delete it and run again."
-        ) from None
+        raise TagsegError(f"{path}: not a file of tagseg, or damaged ({reason}). Delete it and run again.") from None
 
 
 def write_names(file: h5py.File, name: str, names: Sequence[str]) -> None:

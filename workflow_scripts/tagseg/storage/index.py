@@ -51,9 +51,7 @@ class ImageRecord:
         height, width = image.shape[:2]
         if (width, height) != (self.width, self.height):
             text = f"{width}x{height} pixels, but {self.width}x{self.height} in the index"
-            raise TagsegError(
-                f"{self.path}: {text}. Restore the old image, or run again to index the new one."
-            )
+            raise TagsegError(f"{self.path}: {text}. Restore the old image, or run again to index the new one.")
         return image
 
 
@@ -156,9 +154,7 @@ def read_rows(path: Path, columns: Sequence[str], stage: str = "build_index") ->
     except FileNotFoundError:
         raise TagsegError(f"{path}: no such file. Run the stage `{stage}` first.") from None
     except (ValueError, csv.Error) as error:
-        raise TagsegError(
-            f"{path}: not a table of tagseg ({error}). Run the stage `{stage}` again."
-        ) from None
+        raise TagsegError(f"{path}: not a table of tagseg ({error}). Run the stage `{stage}` again.") from None
 
 
 def _image(row: dict[str, str]) -> ImageRecord:

@@ -82,9 +82,7 @@ def read_mask_shards(folders: Sequence[str | Path]) -> dict[str, MaskFile]:
     Raises TagsegError if a manifest is missing or malformed, two shards hold one id, or their origins differ.
     """
     manifests = {Path(folder): _manifest(folder) for folder in folders}
-    common_provenance(
-        {folder: origin for folder, (origin, _) in manifests.items()}, "network or from other patterns"
-    )
+    common_provenance({folder: origin for folder, (origin, _) in manifests.items()}, "network or from other patterns")
     masks: dict[str, MaskFile] = {}
     for folder, (_, files) in manifests.items():
         for file in files:

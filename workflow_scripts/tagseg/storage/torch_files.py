@@ -58,9 +58,7 @@ def read_state(path: str | Path) -> Mapping[str, Tensor]:
         raise TagsegError(f"{path}: not a file of weights ({error}). Replace it.") from None
     if isinstance(content, dict):
         content = content.get("state_dict", content)
-    if not isinstance(content, dict) or not all(
-        isinstance(k, str) and _is_plain(v) for k, v in content.items()
-    ):
+    if not isinstance(content, dict) or not all(isinstance(k, str) and _is_plain(v) for k, v in content.items()):
         raise TagsegError(f"{path}: not a state dict of tensors. Save model.state_dict() alone.")
     return dict(content)  # without torch's attributes
 

@@ -50,9 +50,7 @@ def process_group(where: torch.device) -> Iterator[None]:
         dist.destroy_process_group()
 
 
-def data_parallel(
-    model: Network, settings: TrainingSettings, random_seed: int, where: torch.device
-) -> nn.Module:
+def data_parallel(model: Network, settings: TrainingSettings, random_seed: int, where: torch.device) -> nn.Module:
     """Return the model, with several processes one whose gradients are averaged over them.
 
     Raises TagsegError for trained batch norms with micro-batches: the processes would wait forever.
@@ -60,9 +58,7 @@ def data_parallel(
     if processes() == 1:
         return model
     if settings.batch_norm == "trained" and settings.micro_batch:
-        raise TagsegError(
-            "batch_norm: trained on several GPUs requires micro_batch: null. Change one of them."
-        )
+        raise TagsegError("batch_norm: trained on several GPUs requires micro_batch: null. Change one of them.")
     torch.manual_seed(random_seed + rank())  # dropout differs between processes
     if settings.batch_norm == "trained" and where.type == "cuda":
         # timm's conversion: torch's drops the activation in timm's batch norms.

@@ -90,9 +90,7 @@ class Training:
             step = f", step {self.so_far.steps} of {len(self.batches)}" if self.so_far.steps else ""
             log.info("resumed after epoch %d%s", self.epoch, step)
         if len(set(gathered((self.epoch, self.so_far.steps)))) > 1:
-            raise TagsegError(
-                f"{resume.path}: not readable by every process. Use a shared folder and run again."
-            )
+            raise TagsegError(f"{resume.path}: not readable by every process. Use a shared folder and run again.")
 
     def _advance(self, signal: SignalFlag, resume: Resume) -> None:
         """Train to the end of the epoch, or until a signal arrives, and save the state."""
@@ -151,9 +149,7 @@ class Training:
 
     def _check(self, loss: Tensor) -> None:
         if not torch.isfinite(loss):
-            raise TagsegError(
-                f"the loss is {loss.item()} in epoch {self.epoch + 1}. Lower the learning rates."
-            )
+            raise TagsegError(f"the loss is {loss.item()} in epoch {self.epoch + 1}. Lower the learning rates.")
 
     def _step(self, images: Tensor, targets: Tensor, counts: bool) -> Tensor:
         """Take one step; return this process's part of the batch's mean loss, without gradient.

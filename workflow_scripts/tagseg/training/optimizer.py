@@ -33,16 +33,11 @@ def set_training_mode(model: Network, settings: TrainingSettings) -> None:
 
 def build_optimizer(model: Network, settings: TrainingSettings) -> torch.optim.Optimizer:
     """Return the optimizer: the backbone and the head's `pretrained` layers at `backbone_lr`, the rest at `head_lr`."""
-    pretrained = [
-        parameter for layer in getattr(model.head, "pretrained", ()) for parameter in layer.parameters()
-    ]
+    pretrained = [parameter for layer in getattr(model.head, "pretrained", ()) for parameter in layer.parameters()]
     known = {id(parameter) for parameter in pretrained}
     backbone = [parameter for parameter in model.backbone.parameters() if parameter.requires_grad]
     new = [parameter for parameter in model.head.parameters() if id(parameter) not in known]
-    groups = [
-        {"params": backbone + pretrained, "lr": settings.backbone_lr},
-        {"params": new, "lr": settings.head_lr},
-    ]
+    groups = [{"params": backbone + pretrained, "lr": settings.backbone_lr}, {"params": new, "lr": settings.head_lr}]
     if settings.optimizer == "sgd":
         return torch.optim.SGD(groups, momentum=0.9, weight_decay=settings.weight_decay)
     return torch.optim.Adam(groups, weight_decay=settings.weight_decay)

@@ -47,13 +47,7 @@ class Resume:
         random = gathered(random_state(self.where))
         if not is_main():
             return
-        content = {
-            "identity": self.identity,
-            "epoch": epoch,
-            "so_far": vars(so_far),
-            "log": rows,
-            "random": random,
-        }
+        content = {"identity": self.identity, "epoch": epoch, "so_far": vars(so_far), "log": rows, "random": random}
         content |= {name: part.state_dict() for name, part in self.parts.items()}
         with atomic_file(self.path) as aside, LastingStream(aside) as stream:
             torch.save(content, stream)
@@ -86,9 +80,7 @@ class Resume:
         so_far = EpochSoFar(**state["so_far"])
         if not is_main():  # the loss sum of a run with one process counts once
             so_far.loss = torch.zeros_like(so_far.loss)
-        if rank() < len(
-            state["random"]
-        ):  # more processes than before: the new ones keep their own generators
+        if rank() < len(state["random"]):  # more processes than before: the new ones keep their own generators
             set_random_state(state["random"][rank()], self.where)
         return state["epoch"], so_far, state["log"]
 

@@ -25,9 +25,7 @@ class TrainingSettings(Settings):
     backbone_lr: Rate
     head_lr: Rate
     weight_decay: float = Field(1.0e-4, ge=0, le=1)
-    poly_power: float = Field(
-        0.9, ge=0, le=10, description="learning rates decay by (1 - step / steps) ** poly_power"
-    )
+    poly_power: float = Field(0.9, ge=0, le=10, description="learning rates decay by (1 - step / steps) ** poly_power")
     batch_norm: Literal["frozen", "trained"] = Field("frozen", description="statistics and scales")
     frozen: list[Module] = Field(description="modules of the backbone that are not trained")
     input_size: InputSize = Field(160, description="side of the square input, pixels")

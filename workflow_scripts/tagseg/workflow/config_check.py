@@ -46,9 +46,7 @@ def parse_config(content: Mapping[str, Any]) -> Config:
 
 def surroundings(config: Config) -> Surroundings:
     """Return what an adapter needs to know of the run."""
-    return Surroundings(
-        f"{config.results}/{config.run}", config.fetch.folder, config.photos, config.random_seed
-    )
+    return Surroundings(f"{config.results}/{config.run}", config.fetch.folder, config.photos, config.random_seed)
 
 
 def _error(problems: list[str]) -> TagsegError:
@@ -128,9 +126,7 @@ def _folder_problems(config: Config, adapter: type[Adapter]) -> list[str]:
             "Set dataset.kind to photos, or name its overlay with --configfile."
         )
     if config.report.upper_bound and "train" not in config.dataset.ground_truth:
-        lines.append(
-            "report.upper_bound: needs the ground truth of train. Add train to dataset.ground_truth."
-        )
+        lines.append("report.upper_bound: needs the ground truth of train. Add train to dataset.ground_truth.")
     return [*lines, *_output_problems(config), *_brace_problems(config.model_dump())]
 
 

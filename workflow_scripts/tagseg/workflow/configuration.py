@@ -63,8 +63,7 @@ class SegmenterTraining(TrainingSettings):
     backbone_lr: Rate = 1.0e-4
     head_lr: Rate = 1.0e-3
     frozen: list[Module] = Field(
-        ["conv_stem", "bn1", "blocks.0", "blocks.1"],
-        description="modules of the backbone that are not trained",
+        ["conv_stem", "bn1", "blocks.0", "blocks.1"], description="modules of the backbone that are not trained"
     )
 
 
@@ -78,18 +77,14 @@ class ClassifierSection(Settings):
 class RetrainSettings(Settings):
     """Labels of round 2 and later."""
 
-    restrict_to_tags: bool = Field(
-        True, description="predictions on train take only the image's tags and background"
-    )
+    restrict_to_tags: bool = Field(True, description="predictions on train take only the image's tags and background")
     crf: bool = Field(True, description="refined by crf.test")
 
 
 class SegmenterSection(Settings):
     """DeepLab-LargeFOV, trained on proxy masks and retrained on its own predictions."""
 
-    keep_logits: bool = Field(
-        True, description="another crf.test then needs no network; false: deleted after use"
-    )
+    keep_logits: bool = Field(True, description="another crf.test then needs no network; false: deleted after use")
     rounds: int = Field(2, ge=1, le=100, description="1: proxy masks only; 2: retrained once")
     retrain: RetrainSettings = RetrainSettings()
     network: SegmenterSettings = SegmenterSettings()
@@ -139,9 +134,7 @@ class FetchSection(Settings):
 
     folder: Folder = Field("data", description="archives, and what is unpacked from them")
     archives: create_model(  # type: ignore[valid-type]
-        "Archives",
-        __base__=Settings,
-        **{name: (ArchiveSettings, archive) for name, archive in _published().items()},
+        "Archives", __base__=Settings, **{name: (ArchiveSettings, archive) for name, archive in _published().items()}
     ) = Field(default_factory=lambda: _published(), validate_default=True)
 
 
@@ -157,9 +150,7 @@ class SubmissionSection(Settings):
 def _optional(model: type[Settings], *without: str) -> Any:
     """Return a model of the same keys, none of them required and each null where it is not set."""
     fields = {name: field for name, field in model.model_fields.items() if name not in without}
-    types: dict[str, Any] = {
-        name: (field.rebuild_annotation() | None, Field(None)) for name, field in fields.items()
-    }
+    types: dict[str, Any] = {name: (field.rebuild_annotation() | None, Field(None)) for name, field in fields.items()}
     return create_model(f"Other{model.__name__}", __base__=Settings, **types)
 
 
@@ -183,9 +174,7 @@ class TablesSection(Settings):
     networks: dict[Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_.:]*\z")], OtherNetwork] = Field(
         {}, description="rows of table 2 beside the segmenter's own: a backbone, and what differs"
     )
-    missing: Literal["run", "empty"] = Field(
-        "run", description="empty: what was never run stays an empty cell"
-    )
+    missing: Literal["run", "empty"] = Field("run", description="empty: what was never run stays an empty cell")
 
 
 class FiguresSection(Settings):
@@ -213,14 +202,10 @@ class ReportSection(Settings):
 class Config(Settings, Generic[Dataset]):
     """config.yaml with its overlays and --config."""
 
-    run: str = Field(
-        "demo", pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*\z", description="results go to results/<run>/"
-    )
+    run: str = Field("demo", pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*\z", description="results go to results/<run>/")
     results: Name = "results"
     random_seed: Seed = 0
-    deterministic: bool = Field(
-        True, description="the same bits every time on a GPU too; false is faster there"
-    )
+    deterministic: bool = Field(True, description="the same bits every time on a GPU too; false is faster there")
     gpus: int = Field(1, ge=1, le=1024, description="GPUs per training; 2 or more requires --resources gpu=N")
     threads: Annotated[int | str, AfterValidator(_check_threads)] = Field(
         "auto", description="threads that compute; auto: the machine's cores, 8 at most"
@@ -233,9 +218,7 @@ class Config(Settings, Generic[Dataset]):
     fetch: FetchSection = FetchSection()
     photos: Folder | None = Field(None, description="folder of your images (dataset.kind photos)")
     new_photos: Folder | None = Field(None, description="folder of images for the target `segment`")
-    layer: Layer = Field(
-        "blocks.5.0", description="node whose features give the class patterns; auto: chosen"
-    )
+    layer: Layer = Field("blocks.5.0", description="node whose features give the class patterns; auto: chosen")
     ablation: LayersSection = LayersSection()
     subsets: SubsetSettings = SubsetSettings()
     patterns: PatternSettings = PatternSettings()

@@ -9,9 +9,7 @@ from tagseg.datasets.base import tidy_folder
 from tagseg.datasets.paths import is_loop
 
 
-def listing(
-    paths: Iterable[str], suffixes: Iterable[str], skipped: Iterable[str] = (), extra: str = ""
-) -> str:
+def listing(paths: Iterable[str], suffixes: Iterable[str], skipped: Iterable[str] = (), extra: str = "") -> str:
     """Return 16 hexadecimal digits over names, sizes and times of the data files at or below `paths`, and `extra`.
 
     Folders in `skipped` are not entered. A linked folder counts by its path, its target and its files.
@@ -26,9 +24,7 @@ def listing(
     return hashlib.sha256(content).hexdigest()[:16]
 
 
-def _data_files(
-    root: str, suffixes: frozenset[str], closed: set[str]
-) -> Iterator[tuple[str, int | str, int | str]]:
+def _data_files(root: str, suffixes: frozenset[str], closed: set[str]) -> Iterator[tuple[str, int | str, int | str]]:
     """Yield (path, size in bytes, time in nanoseconds); of a linked folder (path, target, "")."""
     if os.path.isfile(root):
         yield root, *_size_and_time(root)

@@ -134,10 +134,7 @@ class Plan:
         """Return the settings of a training."""
         config = self.config
         return as_json(
-            network=network,
-            training=training,
-            random_seed=config.random_seed,
-            deterministic=config.deterministic,
+            network=network, training=training, random_seed=config.random_seed, deterministic=config.deterministic
         )
 
     def segmenter(self, backbone: str) -> dict[str, dict[str, Any]]:
@@ -210,9 +207,7 @@ class Plan:
         """Return the score file of a split for the network of a seed and round."""
         return f"{self.folder}/scores/{split}/{seed}/{backbone or self.backbone}/round{number}.json"
 
-    def _scores_if_run(
-        self, seed: str, number: int, backbone: str | None = None, split: str = "val"
-    ) -> str | None:
+    def _scores_if_run(self, seed: str, number: int, backbone: str | None = None, split: str = "val") -> str | None:
         """Return a score file of the tables; None where it does not exist and nothing is trained for it."""
         path = self.scores(seed, number, backbone, split)
         own = self.scores(self.config.layer, number)  # the target `all` makes it anyway

@@ -82,10 +82,7 @@ def read_annotations(root: Path, split: str, segmentations: bool) -> Annotations
     try:
         return Annotations.model_validate(content)
     except ValidationError as error:
-        name, errors = (
-            path.relative_to(root).as_posix(),
-            error.errors(include_url=False, include_context=False),
-        )
+        name, errors = (path.relative_to(root).as_posix(), error.errors(include_url=False, include_context=False))
         raise DatasetProblems(root, [Problem(name, 0, _text(one)) for one in errors]) from None
 
 

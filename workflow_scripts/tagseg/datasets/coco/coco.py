@@ -25,9 +25,7 @@ PUBLISHED = {"train": 118_287, "val": 5_000}
 PUBLISHED_CLASSES = 80
 
 
-def index_coco(
-    root: Path, *, crowd: bool = True, counts_known: bool = False, reading: Reading | None = None
-) -> Index:
+def index_coco(root: Path, *, crowd: bool = True, counts_known: bool = False, reading: Reading | None = None) -> Index:
     """Index the images of COCO's train and val below `root`.
 
     Tags are the categories of an image's instances, those of crowd regions only if `crowd`; the classes are all
@@ -89,9 +87,7 @@ def _contradictions(half: Annotations) -> Iterator[str]:
                 yield f"annotation {one.id}: no {key[0]} has the id {key[1]}. Add it or remove the annotation."
 
 
-def _records(
-    root: Path, split: str, half: Annotations, names: Mapping[int, str], crowd: bool
-) -> Iterator[ImageRecord]:
+def _records(root: Path, split: str, half: Annotations, names: Mapping[int, str], crowd: bool) -> Iterator[ImageRecord]:
     """Yield the rows of the index."""
     categories: defaultdict[int, set[int]] = defaultdict(set)
     for one in half.annotations:

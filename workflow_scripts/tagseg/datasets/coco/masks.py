@@ -44,9 +44,7 @@ class Instance(NamedTuple):
     counts: bytes
 
 
-def coco_ground_truth(
-    root: Path, index: Index, split: str, folder: Path, *, threads: int = 1
-) -> dict[str, str]:
+def coco_ground_truth(root: Path, index: Index, split: str, folder: Path, *, threads: int = 1) -> dict[str, str]:
     """Write the ground truth of a split below `folder`/png; return the path (from `folder`) of each id.
 
     Where instances overlap, the one of fewer pixels wins, then the higher annotation id: smaller things are mostly
@@ -116,9 +114,7 @@ def rasterise(segmentation: Any, height: int, width: int) -> dict:
     if not isinstance(segmentation, dict):
         text = reprlib.repr(segmentation)
         raise ValueError(f"segmentation is {text}, neither polygons nor a run-length code. Correct it.")
-    return coco_rle.frPyObjects(
-        {**segmentation, "counts": _counts(segmentation, height, width)}, height, width
-    )
+    return coco_rle.frPyObjects({**segmentation, "counts": _counts(segmentation, height, width)}, height, width)
 
 
 def _counts(segmentation: dict, height: int, width: int) -> list[int]:

@@ -179,9 +179,7 @@ def _block_mean(fine):
 
 def _downsampled_owner(owner):
     """The owner of most of each pixel, uint8 (H, W), from the finer owner."""
-    shares = np.stack(
-        [_block_mean((owner == number).astype(np.float32)) for number in range(owner.max() + 1)]
-    )
+    shares = np.stack([_block_mean((owner == number).astype(np.float32)) for number in range(owner.max() + 1)])
     return shares.argmax(axis=0).astype(np.uint8)
 
 
@@ -200,8 +198,7 @@ def _all_visible(owner, mask, areas):
     clear = np.bincount(owner[mask != VOID], minlength=len(areas) + 1)
     seen = np.bincount(owner.ravel(), minlength=len(areas) + 1)
     return all(
-        clear[number] >= VISIBLE_OF_IMAGE * owner.size
-        and seen[number] >= VISIBLE_OF_OBJECT * areas[number - 1]
+        clear[number] >= VISIBLE_OF_IMAGE * owner.size and seen[number] >= VISIBLE_OF_OBJECT * areas[number - 1]
         for number in numbers
     )
 

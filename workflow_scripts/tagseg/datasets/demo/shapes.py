@@ -190,11 +190,7 @@ def star(u, v, style):
     side = np.abs((turn + 0.5) % 1 - 0.5) * 2 * np.pi / points
     notch = 0.42 + 0.1 * style.knobs[1]
     half = np.pi / points
-    edge = (
-        notch
-        * np.sin(half)
-        / (np.sin(side) * (1 - notch * np.cos(half)) + notch * np.sin(half) * np.cos(side))
-    )
+    edge = notch * np.sin(half) / (np.sin(side) * (1 - notch * np.cos(half)) + notch * np.sin(half) * np.cos(side))
     rim = np.hypot(u, v) / edge
     bands = (rim * (3 + int(3 * style.knobs[2]))).astype(int) % 2 == 1
     colour = _paint(u, (~bands, style.main), (bands, style.second), (rim < 0.2, style.third))

@@ -31,8 +31,7 @@ def fractal_noise(height, width, rng, cell, octaves=4):
     total = np.zeros((height, width), dtype=np.float32)
     for octave in range(octaves):
         rows, columns = (
-            max(2, round(side * 2**octave / blob) + 1)
-            for side, blob in zip((height, width), cell, strict=True)
+            max(2, round(side * 2**octave / blob) + 1) for side, blob in zip((height, width), cell, strict=True)
         )
         grid = rng.random((min(rows, height), min(columns, width)), dtype=np.float32)
         blurred = Image.fromarray(grid).resize((width, height), Image.Resampling.BICUBIC)

@@ -36,9 +36,7 @@ def unpack(archive: str | Path, members: str, folder: str | Path) -> int:
             count = unpack_into(archive, PurePosixPath(members), aside)
         except _DAMAGE as error:
             problem = " ".join(str(error).split()) or type(error).__name__
-            raise TagsegError(
-                f"{archive}: not a readable archive ({problem}). Delete it and run again."
-            ) from None
+            raise TagsegError(f"{archive}: not a readable archive ({problem}). Delete it and run again.") from None
         if not count:
             raise TagsegError(f"{archive}: no file in {members}/. Replace it by the right archive.")
         (aside / UNPACKED_MARK).touch()

@@ -40,9 +40,7 @@ def find_files(root: Path, results: Path | None = None) -> tuple[list[PurePosixP
         relative = PurePosixPath(Path(folder).relative_to(root).as_posix())
         names[:] = [name for name in names if not _is_skipped(root, Path(folder, name), results)]
         loops = {name for name in names if is_loop(root, Path(folder, name))}
-        problems += [
-            Problem(shown(relative / name), 0, "a link to a parent folder. Remove it.") for name in loops
-        ]
+        problems += [Problem(shown(relative / name), 0, "a link to a parent folder. Remove it.") for name in loops]
         names[:] = [name for name in names if name not in loops]
         files += [relative / name for name in found if not name.startswith(".")]
     problems += [_unread(root, error) for error in unread]

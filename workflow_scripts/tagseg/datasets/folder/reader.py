@@ -26,14 +26,7 @@ from tagseg.datasets.common import (
     read_class_list,
 )
 from tagseg.datasets.folder.class_folders import read_class_folders
-from tagseg.datasets.folder.image_files import (
-    check_folder,
-    choose_ids,
-    clashes,
-    find_files,
-    is_image,
-    wrong_file,
-)
+from tagseg.datasets.folder.image_files import check_folder, choose_ids, clashes, find_files, is_image, wrong_file
 from tagseg.datasets.folder.labels_table import Row, check_tags, read_rows
 from tagseg.datasets.folder.splits import choose_splits
 from tagseg.datasets.folder.table_formats import TABLE_REMEDY
@@ -51,12 +44,7 @@ _SET_FOLDERS = f"set dataset.labels to {FOLDERS}"
 
 
 def index_photos(
-    root: Path,
-    *,
-    random_seed: int,
-    val_fraction: float,
-    labels: str | None = None,
-    reading: Reading | None = None,
+    root: Path, *, random_seed: int, val_fraction: float, labels: str | None = None, reading: Reading | None = None
 ) -> Index:
     """Index a folder of images by its table of labels or by its folders.
 
@@ -109,9 +97,7 @@ def _check_no_other_table(root: Path) -> None:
         raise TagsegError(f"{root}: {', '.join(others)} is not named {' or '.join(TABLES)}. {remedy}")
 
 
-def _class_names(
-    root: Path, rows: Sequence[Row], has_problems: bool
-) -> tuple[tuple[str, ...], list[Problem]]:
+def _class_names(root: Path, rows: Sequence[Row], has_problems: bool) -> tuple[tuple[str, ...], list[Problem]]:
     """Return the class list, and the problems of it and of the tags."""
     found = tuple(sorted({tag for row in rows for tag in row.tags}))
     try:
@@ -198,9 +184,7 @@ def _unique_stems(index: Index) -> dict[str, str]:
     return {name: stem for name, stem in stems.items() if counts[stem] == 1 and stem not in stems}
 
 
-def index_unlabelled(
-    root: Path, classes: Sequence[str], results: Path | None = None
-) -> tuple[Index, list[str]]:
+def index_unlabelled(root: Path, classes: Sequence[str], results: Path | None = None) -> tuple[Index, list[str]]:
     """Index new images, without tags, for a network of `classes` (background first); `results` is skipped.
 
     Returns the index and a message for each file that is skipped because it cannot be read. Raises TagsegError if
@@ -214,7 +198,5 @@ def index_unlabelled(
     messages = [str(problem) for problem in sorted([*problems, *unreadable])]
     if not images:
         known = ", ".join(sorted(IMAGE_SUFFIXES))
-        raise TagsegError(
-            f"{root}: no readable image. {'; '.join(messages[:3]) or f'Put images there ({known}).'}"
-        )
+        raise TagsegError(f"{root}: no readable image. {'; '.join(messages[:3]) or f'Put images there ({known}).'}")
     return Index(tuple(classes), images), messages

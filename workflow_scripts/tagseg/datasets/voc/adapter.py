@@ -26,9 +26,7 @@ class VocSettings(DatasetSettings):
     val_list: ListName = "val"
     test_list: ListName | None = Field(None, description="images that are only predicted")
     test_root: Folder | None = Field(None, description="folder of the test devkit (with test_list: test)")
-    sbd: Folder | None = Field(
-        None, description="folder of SBD (img, cls, train.txt, val.txt); null: fetched"
-    )
+    sbd: Folder | None = Field(None, description="folder of SBD (img, cls, train.txt, val.txt); null: fetched")
     sbd_masks: bool = Field(False, description="SBD's masks are ground truth where the devkit has none")
     difficult: bool = Field(True, description="objects marked difficult give tags too")
     counts_known: bool = Field(False, description="fail unless the counts are those of the published set")

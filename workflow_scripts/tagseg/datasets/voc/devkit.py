@@ -111,12 +111,8 @@ def index_voc(
     names = _class_names(devkit, tags, counts_known, problems)
     images = _images(entries, tags, names, reading or Reading(), problems)
     if counts_known:
-        aug = (
-            [tags.get(one.name) for one in entries if one.split == "train"] if train_list == TRAINAUG else []
-        )
-        problems += _unusual_counts(
-            counts, [len(own) for own in aug if own] if difficult and all(aug) else []
-        )
+        aug = [tags.get(one.name) for one in entries if one.split == "train"] if train_list == TRAINAUG else []
+        problems += _unusual_counts(counts, [len(own) for own in aug if own] if difficult and all(aug) else [])
     raise_any(devkit, problems)
     return Index((BACKGROUND, *names), images)
 

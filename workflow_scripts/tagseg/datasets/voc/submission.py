@@ -28,9 +28,7 @@ _FILE_NAME = re.compile(r"[^\s./\\-]([^/\\]*[^\s/\\])?")
 _RERUN = "Delete the predictions and run again."
 
 
-def pack_submission(
-    path: str | Path, index: Index, split: str, competition: str, masks: Mapping[str, MaskFile]
-) -> int:
+def pack_submission(path: str | Path, index: Index, split: str, competition: str, masks: Mapping[str, MaskFile]) -> int:
     """Write the predictions of a split as a .tgz for the test server; return their number.
 
     The same masks give the same bytes. Raises TagsegError where the split is empty, images and masks do not

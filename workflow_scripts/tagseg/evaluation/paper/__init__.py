@@ -46,9 +46,7 @@ def table_1() -> dict[str, dict[str, float]]:
 
 def table_2() -> list[Method]:
     """Return the rows of Table 2."""
-    return [
-        Method(**row | {split: _percent(row[split]) for split in ("val", "test")}) for row in _read("table2")
-    ]
+    return [Method(**row | {split: _percent(row[split]) for split in ("val", "test")}) for row in _read("table2")]
 
 
 def table_3() -> list[CocoRow]:
