@@ -4,7 +4,7 @@ DEVKIT = f"{RUN}/devkit"
 
 
 rule generate_demo:
-    """Draw the embedded default data set in the form of a PASCAL VOC devkit."""
+    """Generate the embedded default data set in the layout of a PASCAL VOC devkit."""
     output:
         directory(DEVKIT),
     log:
@@ -21,13 +21,13 @@ rule generate_demo:
         settings=plan.demo_settings(),
         code=code("generate_demo"),
     message:
-        "drawing the demo data set"
+        "generating the demo data set"
     shell:
         'python "$TAGSEG_SCRIPTS"/generate_demo.py --settings {params.settings:q} --devkit {output:q} 2> {log:q}'
 
 
 rule build_index:
-    """Read every image and index the data set: a row a image, with its size, split and tags."""
+    """Read every image and index the data set: one row per image, with its size, split and tags."""
     input:
         plan.adapter.inputs(),
     output:
@@ -122,7 +122,7 @@ rule check_data:
 
 
 rule sample_subsets:
-    """Draw the images from which each class's pattern is found."""
+    """Sample the images from which the pattern of each class is found."""
     input:
         INDEX,
     output:
@@ -142,7 +142,7 @@ rule sample_subsets:
         index=subpath(input[0], parent=True),
         code=code("sample_subsets"),
     message:
-        "drawing the class subsets"
+        "sampling the class subsets"
     shell:
         'python "$TAGSEG_SCRIPTS"/sample_subsets.py --index {params.index:q} --settings {params.settings:q}'
         " --subsets {output:q} 2> {log:q}"

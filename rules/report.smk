@@ -1,4 +1,4 @@
-# The report of a run: a summary, figures and one page of all. `snakemake --report` opens on the page.
+# The report of a run: a summary, figures, and one page of everything.
 
 REPORT = f"{RUN}/report"
 REPORT_NAMES = {
@@ -17,10 +17,6 @@ PLOTTED_TABLES = [
     *(["layers"] if LAYER == AUTO else []),
     *(["ablation"] if settings.report.tables and "train" in settings.dataset.ground_truth else []),
 ]
-
-
-# The front page of `snakemake --report`, which the run renders itself.
-report: os.path.abspath(f"{REPORT}/front.rst")
 
 
 rule render_report:
@@ -56,8 +52,7 @@ rule render_report:
             key: report(f"{REPORT}/{name}", category="Run", caption=f"../docs/report/{key}.rst")
             for key, name in REPORT_NAMES.items()
         },
-        html=f"{REPORT}/report.html",
-        front=f"{REPORT}/front.rst",
+        html=report(f"{REPORT}/report.html", category="Run", caption="../docs/report/page.rst"),
     log:
         f"{RUN}/logs/render_report.log",
     benchmark:

@@ -1,6 +1,6 @@
 """Render the report of a run: scores, tables, figures, examples, curves, provenance and cost.
 
-Writes report.html, front.rst (the front page of `snakemake --report`), summary.md, summary.csv and the PNGs.
+Writes report.html, summary.md, summary.csv and the PNGs.
 """
 
 import logging
@@ -61,12 +61,10 @@ def main() -> None:
         write_figure(folder / f"{name}.png", figure)
     title = f"{inputs.settings.run}: segmentation from tags"
     pictures = [folder / f"{name}.png" for name in figures] + inputs.figures
-    body = compose(inputs, title, index, scores, pictures)
-    pages = {"report.html": render("report.html.j2", title=title, body=body), "front.rst": report_page.front(body)}
-    for name, text in pages.items():
-        with atomic_file(folder / name) as aside:
-            aside.write_text(text, encoding="utf-8")
-        log.info("%s: %.1f MB", folder / name, len(text) / 1e6)
+    text = render("report.html.j2", title=title, **content(inputs, index, scores, pictures))
+    with atomic_file(folder / "report.html") as aside:
+        aside.write_text(text, encoding="utf-8")
+    log.info("%s: %.1f MB", folder / "report.html", len(text) / 1e6)
 
 
 def read_run(inputs: Inputs) -> RunScores:
@@ -103,23 +101,21 @@ def draw(inputs: Inputs, index: Index, scores: RunScores) -> dict[str, Figure]:
     }
 
 
-def compose(inputs: Inputs, title: str, index: Index, scores: RunScores, pictures: list[Path]) -> report_page.Markup:
-    """Return the page without its frame."""
+def content(inputs: Inputs, index: Index, scores: RunScores, pictures: list[Path]) -> dict[str, object]:
+    """Return the variables of the page."""
     tables: dict[str, Table] = {path.stem: read_table(path) for path in inputs.tables}
     captions = REPOSITORY / "docs/report"
     shown = [report_page.read_picture(path, captions) for path in pictures]
-    settings = inputs.settings
-    return report_page.body(
-        title=title,
-        lead=report_page.lead(index, settings),
-        headline=headline(scores, tables),
-        summary=scores.table(),
-        tables=tables,
-        figures=report_page.in_sections(shown, tables),
-        facts=provenance(inputs),
-        costs=durations(inputs.benchmarks, skip="render_report"),  # which may be of an earlier run
-        configuration=yaml.safe_dump(settings.model_dump(), allow_unicode=True),
-    )
+    return {
+        "lead": report_page.lead(index, inputs.settings),
+        "headline": headline(scores, tables),
+        "summary": scores.table(),
+        "tables": tables,
+        "figures": report_page.in_sections(shown, tables),
+        "facts": provenance(inputs),
+        "costs": durations(inputs.benchmarks, skip="render_report"),  # which may be of an earlier run
+        "configuration": yaml.safe_dump(inputs.settings.model_dump(), allow_unicode=True),
+    }
 
 
 def provenance(inputs: Inputs) -> dict[str, str]:

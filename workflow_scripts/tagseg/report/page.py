@@ -1,22 +1,18 @@
-"""The page of results: a file that stands alone, and the front page of `snakemake --report`."""
+"""The content of the page of results, which is one file."""
 
 import base64
 import io
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from markupsafe import Markup
 from PIL import Image
 
 from tagseg.models.nodes import AUTO
 from tagseg.report.settings import ReportSettings
-from tagseg.report.templates import render
 from tagseg.storage.index import SPLITS, Index
 
 LARGE = 200_000  # bytes above which a PNG is embedded as JPEG, if that is smaller
-LINE = 5000  # characters of a picture per line; docutils allows 10,000
 SECTIONS = {"examples_val": "Examples", "training": "Training", "per_class": "Classes", "best_worst": "Best and worst"}
 
 
@@ -45,8 +41,7 @@ def read_picture(path: Path, captions: Path) -> Picture:
             stream = io.BytesIO()
             image.convert("RGB").save(stream, "JPEG", quality=88, subsampling=0, optimize=True)
             content, kind = min((content, "png"), (stream.getvalue(), "jpeg"), key=lambda one: len(one[0]))
-    lines = re.findall(f".{{1,{LINE}}}", base64.b64encode(content).decode())
-    uri = f"data:image/{kind};base64," + "\n".join(lines)
+    uri = f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
     source = captions / f"{path.stem}.rst"
     caption = " ".join(source.read_text(encoding="utf-8").split()) if source.exists() else ""
     return Picture(path.stem, uri, width, height, caption)
@@ -72,20 +67,3 @@ def lead(index: Index, settings: ReportSettings) -> str:
         f"classes, trained on {count['train']} images and their tags alone; its proxy masks come from "
         f"{layer} of a classifier. {' and '.join(others) or 'No images'} were held out."
     )
-
-
-def body(**content: object) -> Markup:
-    """Return the page without its frame.
-
-    Braces become entities, since Snakemake reads its front page as a Jinja template.
-    """
-    return Markup(str(render("page.html.j2", **content)).replace("{", "&#123;").replace("}", "&#125;"))
-
-
-def front(page: Markup) -> str:
-    """Return the page as RST for Snakemake's directive `report:`.
-
-    A raw block ends at the first line without indentation, by all line breaks that docutils knows.
-    """
-    lines = "".join(f"   {line}\n" for line in render("front.html.j2", body=page).splitlines())
-    return f"{{% raw %}}\n.. raw:: html\n\n{lines}\n{{% endraw %}}\n"

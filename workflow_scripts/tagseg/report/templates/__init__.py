@@ -10,9 +10,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 
-def render(name: str, **values: object) -> Markup:
+def render(name: str, **values: object) -> str:
     """Return the template `name` filled with values."""
-    return Markup(_environment().get_template(name).render(**values))
+    return _environment().get_template(name).render(**values)
 
 
 def prose(text: str) -> Markup:
