@@ -25,7 +25,7 @@ rule train_classifier:
         mem_mb=8000,
         runtime=1440,
     params:
-        settings=plan.training_settings(settings.classifier.network, settings.classifier.training),
+        settings=stages.training_settings(settings.classifier.network, settings.classifier.training),
         weights=lambda wildcards: weights_digest(CLASSIFIER),
         index=subpath(input[0], parent=True),
         code=code("train_classifier"),
@@ -56,7 +56,7 @@ rule extract_features:
         mem_mb=8000,
         runtime=240,
     params:
-        settings=plan.feature_settings(),
+        settings=stages.feature_settings(),
         index=subpath(input[0], parent=True),
         shards=settings.shards,
         code=code("extract_features"),
@@ -87,7 +87,7 @@ rule compute_cam:
         mem_mb=8000,
         runtime=240,
     params:
-        settings=plan.feature_settings(),
+        settings=stages.feature_settings(),
         index=subpath(input[0], parent=True),
         shards=settings.shards,
         code=code("compute_cam"),

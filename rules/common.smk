@@ -12,14 +12,16 @@ sys.path.insert(0, SCRIPTS)
 from tagseg.models.nodes import AUTO, CAM_SEED, TRUE_SEED
 from tagseg.runtime.errors import TagsegError
 from tagseg.runtime.threads import AUTO as AUTO_THREADS, MOST, THREADS
-from tagseg.workflow.plan import Plan, as_json, code, weights_digest, weights_file
+from tagseg.workflow.paper_tables import PaperTables
+from tagseg.workflow.plan import Plan
+from tagseg.workflow.stages import Stages, as_json, code, weights_digest, weights_file
 
 try:
     plan = Plan(config)
 except TagsegError as error:
     raise WorkflowError(str(error)) from None
 
-settings = plan.config
+settings, stages, paper_tables = plan.config, Stages(plan), PaperTables(plan)
 RUN, INDEX, GROUND_TRUTH = plan.folder, plan.index, plan.ground_truth
 LAYER = settings.layer
 NODE = rf"(?!(?:{CAM_SEED}|{TRUE_SEED}|{AUTO})(?:/|$))[A-Za-z][A-Za-z0-9_.]*"

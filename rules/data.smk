@@ -18,7 +18,7 @@ rule generate_demo:
         mem_mb=1000,
         runtime=10,
     params:
-        settings=plan.demo_settings(),
+        settings=stages.demo_settings(),
         code=code("generate_demo"),
     message:
         "generating the demo data set"
@@ -44,8 +44,8 @@ rule build_index:
         mem_mb=8000,
         runtime=240,
     params:
-        settings=as_json(**plan.index_settings()),
-        listing=lambda wildcards: plan.image_listing,
+        settings=as_json(**stages.index_settings()),
+        listing=lambda wildcards: stages.image_listing,
         folder=subpath(output[0], parent=True),
         code=code("build_index"),
     message:
@@ -75,10 +75,10 @@ rule collect_ground_truth:
         runtime=120,
     params:
         settings=lambda wildcards: as_json(
-            **plan.ground_truth_settings(),
+            **stages.ground_truth_settings(),
             collected=wildcards.split in settings.dataset.ground_truth,
         ),
-        listing=lambda wildcards: plan.ground_truth_listing,
+        listing=lambda wildcards: stages.ground_truth_listing,
         index=subpath(input[0], parent=True),
         code=code("collect_ground_truth"),
     message:
@@ -108,11 +108,11 @@ rule check_data:
         runtime=240,
     params:
         settings=as_json(
-            images=plan.index_settings(),
-            ground_truth=plan.ground_truth_settings(),
+            images=stages.index_settings(),
+            ground_truth=stages.ground_truth_settings(),
             splits=sorted(settings.dataset.ground_truth),
         ),
-        listings=lambda wildcards: [plan.image_listing, plan.ground_truth_listing],
+        listings=lambda wildcards: [stages.image_listing, stages.ground_truth_listing],
         code=code("check_data"),
     message:
         "checking every image and ground-truth mask"
@@ -138,7 +138,7 @@ rule sample_subsets:
         mem_mb=1000,
         runtime=10,
     params:
-        settings=plan.subset_settings(),
+        settings=stages.subset_settings(),
         index=subpath(input[0], parent=True),
         code=code("sample_subsets"),
     message:

@@ -62,7 +62,7 @@ for number, inputs in FIGURE_INPUTS.items():
         params:
             number=number,
             inputs=lambda wildcards, input: plan.flags(input),
-            settings=plan.figure_settings(FIGURE_KEYS[number]),
+            settings=stages.figure_settings(FIGURE_KEYS[number]),
             code=code(f"draw_figure_{number}"),
         message:
             "drawing figure {params.number}"

@@ -81,7 +81,7 @@ rule refine_masks:
         mem_mb=4000,
         runtime=480,
     params:
-        settings=as_json(**plan.crf_settings("proxy")),
+        settings=as_json(**stages.crf_settings("proxy")),
         index=subpath(input[0], parent=True),
         shards=settings.shards,
         code=code("refine_masks"),

@@ -64,11 +64,11 @@ rule render_report:
         mem_mb=2000,
         runtime=30,
     params:
-        settings=plan.shown_config(),
+        settings=stages.shown_config(),
         inputs=lambda wildcards, input: plan.flags(input),
         folder=subpath(output.html, parent=True),
         benchmarks=f"{RUN}/benchmarks",
-        captions=plan.captions(),
+        captions=stages.captions(),
         code=code("render_report"),
     message:
         "rendering the report"

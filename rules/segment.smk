@@ -22,10 +22,10 @@ rule segment_images:
         mem_mb=8000,
         runtime=480,
     params:
-        settings=as_json(**plan.logits_settings() | plan.crf_settings("test")),
+        settings=as_json(**stages.logits_settings() | stages.crf_settings("test")),
         index=subpath(input[0], parent=True),
         images=settings.new_photos or "",
-        listing=plan.new_images_listing(),
+        listing=stages.new_images_listing(),
         code=code("segment_images"),
     message:
         "segmenting the images below {params.images}"

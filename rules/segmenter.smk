@@ -8,7 +8,7 @@ rule train_segmenter:
     input:
         INDEX,
         masks=plan.labels_of_round,
-        weights=lambda wildcards: ancient(plan.segmenter_weights(wildcards)),
+        weights=lambda wildcards: ancient(stages.segmenter_weights(wildcards)),
     output:
         checkpoint=f"{RUN}/segmenter/{NETWORK}/checkpoint.pth",
         log=f"{RUN}/segmenter/{NETWORK}/training.json",
@@ -25,8 +25,8 @@ rule train_segmenter:
         mem_mb=12000,
         runtime=2880,
     params:
-        settings=lambda wildcards: plan.training_settings(**plan.segmenter(wildcards.backbone)),
-        weights=lambda wildcards: weights_digest(plan.segmenter(wildcards.backbone)["network"]),
+        settings=lambda wildcards: stages.training_settings(**stages.segmenter(wildcards.backbone)),
+        weights=lambda wildcards: weights_digest(stages.segmenter(wildcards.backbone)["network"]),
         index=subpath(input[0], parent=True),
         code=code("train_segmenter"),
     message:
@@ -56,7 +56,7 @@ rule compute_logits:
         mem_mb=8000,
         runtime=480,
     params:
-        settings=as_json(**plan.logits_settings()),
+        settings=as_json(**stages.logits_settings()),
         index=subpath(input[0], parent=True),
         shards=settings.shards,
         code=code("compute_logits"),
@@ -87,7 +87,7 @@ rule decide_masks:
         mem_mb=12000,
         runtime=480,
     params:
-        settings=plan.decision_settings,
+        settings=stages.decision_settings,
         index=subpath(input[0], parent=True),
         shards=settings.shards,
         code=code("decide_masks"),

@@ -2,7 +2,7 @@
 
 TABLES = f"{RUN}/tables"
 TABLE_FORMATS = {"markdown": "md", "csv": "csv", "json": "json", "latex": "tex"}
-TABLE_SETTINGS = {1: plan.table_1, 2: plan.table_2, 3: plan.table_3}
+TABLE_SETTINGS = {1: paper_tables.table_1, 2: paper_tables.table_2, 3: paper_tables.table_3}
 TABLE_FILES = [f"{TABLES}/table_{number}.{suffix}" for number in TABLE_SETTINGS for suffix in TABLE_FORMATS.values()]
 
 
@@ -20,7 +20,7 @@ for number, table_settings in TABLE_SETTINGS.items():
             f"build_table_{number}"
         input:
             INDEX,
-            scores=lambda wildcards, made=table_settings: plan.score_files(made()),
+            scores=lambda wildcards, made=table_settings: paper_tables.score_files(made()),
         output:
             **{
                 name: report(
