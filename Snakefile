@@ -1,14 +1,14 @@
 # From tags to segmentation. Every path below results/{run}/ is spelt with these words:
 #
-#   layer     node of the backbone whose features are used: blocks.5.1, layer4.0 (C41), ...; auto: a chosen one
+#   layer     node of the backbone whose features are used: blocks.5.1, layer4.0 (C41), ...; auto: chosen by choose_layer
 #   seed      where proxy masks come from: a layer, `cam`, or `truth` for the upper bound
 #   backbone  network of the segmenter: efficientnet_lite0, resnet101, vgg16, ...
 #   round     1: trained on proxy masks; 2, 3, ...: retrained on predictions of the round before
 #   split     train, val, test
-#   shard     part of a split, from 0; how many there are is `shards` in the configuration
+#   shard     part of a split, from 0; `shards` in the configuration sets their number
 #
 # Targets: all (default), ablation, upper_bound, tables and figures (the paper's, with ours), segment, submission
-# (for the VOC test server), check_data (a report of the data set, with what is wrong with it), verify (reads all
+# (for the VOC test server), check_data (a report of the data set, with its problems), verify (reads all
 # results of the run again, and says what is missing, damaged or altered).
 
 
@@ -41,7 +41,7 @@ wildcard_constraints:
 
 
 rule all:
-    """The whole job of the run: the final network, its scores, and the report with all that it shall hold."""
+    """Train the final network, score it and render the report."""
     default_target: True
     input:
         plan.checkpoint(LAYER, plan.rounds),

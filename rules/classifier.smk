@@ -1,4 +1,4 @@
-# The classifier, and what one forward pass of it gives: features and class activation maps.
+# The classifier, and its features and class activation maps.
 
 CLASSIFIER = settings.classifier.network.model_dump()
 
@@ -38,7 +38,7 @@ rule train_classifier:
 
 
 rule extract_features:
-    """Forward a shard of train to a node of the classifier."""
+    """Extract the features of a train shard at a node of the classifier."""
     input:
         INDEX,
         checkpoint=rules.train_classifier.output.checkpoint,

@@ -1,10 +1,10 @@
-# The data set: its index, its ground truth, a report of what is wrong with it, and the subset of each class.
+# The data set: its index, its ground truth, a report of its problems, and the subset of each class.
 
 DEVKIT = f"{RUN}/devkit"
 
 
 rule generate_demo:
-    """Generate the embedded default data set in the layout of a PASCAL VOC devkit."""
+    """Generate the demo data set in the layout of a PASCAL VOC devkit."""
     output:
         directory(DEVKIT),
     log:
@@ -66,7 +66,7 @@ rule collect_ground_truth:
         f"{RUN}/logs/collect_ground_truth/{{split}}.log",
     benchmark:
         f"{RUN}/benchmarks/collect_ground_truth/{{split}}.tsv"
-    priority: 10  # what is wrong with masks shows before hours of training
+    priority: 10  # problems of masks show before hours of training
     conda:
         "../envs/light.yaml"
     threads: 4
@@ -89,7 +89,7 @@ rule collect_ground_truth:
 
 
 rule check_data:
-    """Read every image and ground-truth mask, and report what there is and what is wrong."""
+    """Read every image and ground-truth mask, and report counts and problems."""
     input:
         plan.adapter.inputs(),
         plan.adapter.ground_truth_inputs(),

@@ -1,4 +1,4 @@
-# Data sets that are fetched where the user names no copy. Archives are in {fetch.folder}/archives; one that is put
+# Data sets that are downloaded unless the user sets a path. Archives are in {fetch.folder}/archives; one that is put
 # there by hand is not fetched, and its checksum is verified.
 #
 # These rules carry no digest of their code, unlike all others: an edited script is no reason to fetch or unpack

@@ -34,7 +34,7 @@ rule estimate_masks:
 
 
 rule threshold_cam:
-    """Make a shard's masks from class activation maps, to compare with."""
+    """Threshold the CAM of a shard: seed masks for comparison."""
     input:
         INDEX,
         cam=rules.compute_cam.output[0],

@@ -69,7 +69,7 @@ rule compute_logits:
 
 
 rule decide_masks:
-    """Make masks of a shard's logits, with a dense CRF."""
+    """Turn the logits of a shard into masks, with a dense CRF."""
     input:
         INDEX,
         checkpoint=rules.train_segmenter.output.checkpoint,

@@ -1,4 +1,4 @@
-# The paper's tables beside ours. What was not run is an empty cell.
+# The paper's tables beside ours. Cells are empty where nothing was run.
 
 TABLES = f"{RUN}/tables"
 TABLE_FORMATS = {"markdown": "md", "csv": "csv", "json": "json", "latex": "tex"}

@@ -67,7 +67,7 @@ def listed(problems: tuple[Problem, ...], table: str) -> str:
 def unreadable(result: CheckResult, fraction: float) -> str:
     """Return how many images are unreadable, and whether a run skips them."""
     skipped = result.unreadable / result.read <= fraction
-    rest = "a run skips them" if skipped else "a run ends at the index"
+    rest = "a run skips them" if skipped else "the index stage fails"
     count = f"{result.unreadable:,} of {result.read:,} images cannot be read"
     return f"{count}; with `dataset.max_unreadable_fraction: {fraction:g}`, {rest}.\n"
 

@@ -37,9 +37,9 @@ def main(
     allowed = [allowed_labels(row, known, settings.restrict_to_tags) for row in rows]
     with MapShard(logits) as maps:
         if maps.origin != digest(checkpoint):
-            raise TagsegError(f"{logits}: not from {checkpoint}. Delete it and run again.")
+            raise TagsegError(f"{logits}: not computed with {checkpoint}. Delete it and run again.")
         if maps.ids != tuple(row.id for row in rows):
-            raise TagsegError(f"{logits}: logits of other images. Delete it and run again.")
+            raise TagsegError(f"{logits}: its image ids differ from the index. Delete it and run again.")
         decided = decide_shard(maps, rows, allowed, settings, threads)
         write_mask_shard(masks, zip(commandline.progress(maps.ids, "decided"), decided, strict=True), maps.origin)
 

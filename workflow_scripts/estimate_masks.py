@@ -23,7 +23,7 @@ def main(index: Path, shard: int, shards: int, features: list[Path], patterns: P
     by_class, node = read_patterns(patterns)
     with open_shards(features, node) as (maps,):
         if maps.ids != tuple(row.id for row in rows):
-            raise TagsegError(f"{maps.path}: features of other images. Delete it and run again.")
+            raise TagsegError(f"{maps.path}: its image ids differ from the index. Delete it and run again.")
         common_provenance({patterns: patterns_classifier(patterns), maps.path: maps.origin}, "classifier")
         write_mask_shard(masks, masks_of(rows, known, maps, by_class), patterns_digest(patterns))
 

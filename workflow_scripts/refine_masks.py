@@ -23,7 +23,7 @@ def main(
     rows = read_index(index).shard("train", shard, shards)
     seeds = read_mask_shards([masks])
     if set(seeds) != {row.id for row in rows}:
-        raise TagsegError(f"{masks}: masks of other images. Delete it and run again.")
+        raise TagsegError(f"{masks}: its image ids differ from the index. Delete it and run again.")
     results = in_processes(refine, ((row, seeds[row.id], settings) for row in rows), threads)
     ids = (row.id for row in commandline.progress(rows, "CRF"))
     write_mask_shard(refined, zip(ids, results, strict=True), mask_provenance(masks))

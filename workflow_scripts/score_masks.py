@@ -34,7 +34,9 @@ def main(
         try:
             confusion.add(truth, ours[row.id].read())
         except KeyError:
-            raise TagsegError(f"{', '.join(map(str, masks))}: no mask of {row.id}. Run again.") from None
+            raise TagsegError(
+                f"{', '.join(map(str, masks))}: no mask of {row.id}. Delete these folders and run again."
+            ) from None
         except ValueError as error:
             raise TagsegError(f"{truths[row.id]}: {error}. Fix the mask.") from None
     result = metrics.scores(confusion, classes, len(rows))

@@ -37,7 +37,7 @@ class DatasetSettings(Settings):
         ge=0,
         lt=1,
         description="fraction of images that may be unreadable: they are skipped and listed in index/skipped.csv; "
-        "above it the run ends at the index, before any training",
+        "above it the index stage fails, before any training",
     )
     ground_truth: Annotated[list[Split], Distinct] = Field(
         ["train", "val"], description="splits whose ground truth is collected, for scores and the upper bound"

@@ -1,4 +1,4 @@
-"""How each network is built, which weights it starts from, and which of its layers matter."""
+"""How each network is built, its ImageNet weights, and its default nodes."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
@@ -18,7 +18,7 @@ Triple = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class Architecture:
-    """How a backbone is built for an output stride, its ImageNet weights, and which of its layers matter.
+    """How a backbone is built for an output stride, its ImageNet weights and its default nodes.
 
     The segmenter's head follows `last_block`; the classifier pools `classified` (it differs where another
     convolution precedes the pooling). `mean` and `std` normalise images scaled to [0, 1].

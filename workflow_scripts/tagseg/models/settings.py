@@ -1,4 +1,4 @@
-"""What networks are built of."""
+"""Settings of the networks."""
 
 from typing import Annotated, Literal
 
@@ -33,6 +33,9 @@ class SegmenterSettings(NetworkSettings):
 
     head_channels: int = Field(256, ge=1, le=65536, description="1024 in DeepLab-LargeFOV")
     head_dilation: int = Field(
-        4, ge=1, le=256, description="12 at stride 8 and input 328; the field of view scales with the map"
+        4,
+        ge=1,
+        le=256,
+        description="12 in the paper (stride 8, input 328); in proportion to input_size / output_stride",
     )
     dropout: float = Field(0.5, ge=0, lt=1)

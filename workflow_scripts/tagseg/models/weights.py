@@ -64,7 +64,9 @@ def load_weights(network: nn.Module, weights: Weights) -> None:
 
 
 def _another_network(weights: Weights, reason: str) -> TagsegError:
-    return TagsegError(f"weights {weights.source}: of another network ({reason}). Use weights of this backbone.")
+    return TagsegError(
+        f"{weights.source}: does not fit the backbone ({reason}). Set `weights` to a file of this backbone."
+    )
 
 
 def weights_files(weights: str | None) -> list[str]:

@@ -1,4 +1,4 @@
-"""Class patterns: what they are, how they project features (Eq. 3), and the folder that keeps them."""
+"""Class patterns: projection of features (Eq. 3), reading and writing."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

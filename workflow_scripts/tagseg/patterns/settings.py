@@ -1,4 +1,4 @@
-"""From features to class patterns and seed masks."""
+"""Settings of features, subsets, class patterns and CAM seeds."""
 
 from typing import Literal
 

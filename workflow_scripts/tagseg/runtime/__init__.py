@@ -1,4 +1,4 @@
-"""What every job needs: command line, log, devices, threads, signals, process pools.
+"""Shared by all jobs: command line, log, devices, threads, signals, process pools.
 
 May import: nothing of tagseg.
 """

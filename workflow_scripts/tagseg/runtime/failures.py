@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from concurrent.futures import BrokenExecutor
 
 _MEMORY = (
-    "Lower `micro_batch` (to the same effect), `batch_size` or `input_size`, or give the job more memory, "
+    "Lower `micro_batch` (the result stays the same), then `batch_size` or `input_size`, or give the job more memory, "
     "and run again."
 )
 _SPACE = "Free some space there and run again."
-_FILES = "Raise the limit (`ulimit -n`) or give the job fewer threads, and run again."
+_FILES = "Raise the limit (`ulimit -n`) or lower --cores, and run again."
 _PERMISSION = "Make it readable and writable for you (chmod, chown) and run again."
 _MOUNT = "Check its disk or network mount and run again."
 _REMEDIES = {

@@ -101,7 +101,7 @@ def _problem_of_name(name: str) -> str:
     if not name or name != name.strip() or name.casefold() == BACKGROUND or name.startswith("."):
         return f"{name!r} is not allowed as a class name"
     if any(sign in name for sign in f"/\\{SEPARATOR}") or not name.isprintable():
-        return f"class {name!r} has a character that file names must not have"
+        return f"class {name!r} has a character that is not allowed in file names"
     return ""
 
 

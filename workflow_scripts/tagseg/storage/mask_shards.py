@@ -61,7 +61,7 @@ def write_mask_shard(folder: str | Path, masks: Iterable[tuple[str, np.ndarray]]
 def _file_name(name: str, folder: str | Path) -> str:
     path = PurePath(name)
     if path.is_absolute() or ".." in path.parts:
-        raise TagsegError(f"{folder}: the id {name!r} leads out of the folder. Rename the image.")
+        raise TagsegError(f"{folder}: the id {name!r} is a path outside this folder. Rename the image.")
     return f"{name}.png"
 
 

@@ -149,7 +149,8 @@ class Training:
 
     def _check(self, loss: Tensor) -> None:
         if not torch.isfinite(loss):
-            raise TagsegError(f"the loss is {loss.item()} in epoch {self.epoch + 1}. Lower the learning rates.")
+            text = f"the loss is {loss.item()} in epoch {self.epoch + 1}. Lower these learning rates."
+            raise TagsegError(f"training.backbone_lr, training.head_lr: {text}")
 
     def _step(self, images: Tensor, targets: Tensor, counts: bool) -> Tensor:
         """Take one step; return this process's part of the batch's mean loss, without gradient.

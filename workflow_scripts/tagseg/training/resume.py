@@ -53,17 +53,17 @@ class Resume:
             torch.save(content, stream)
 
     def load(self) -> tuple[int, EpochSoFar, list[dict[str, Any]]] | None:
-        """Restore the parts; return epoch, progress in it and log rows, or None if training starts anew.
+        """Restore the parts; return epoch, progress in it and log rows, or None if training starts from the beginning.
 
         A damaged or incomplete state costs the epochs, not the run. Raises OSError if the file cannot be read
-        now: starting anew would cost all epochs.
+        now: starting from the beginning would cost all epochs.
         """
         try:
             return self._restore(read_data(self.path))
         except FileNotFoundError:
             return None
         except (NotData, _Incomplete) as error:
-            log.warning("%s: %s. Training starts anew.", self.path, error)
+            log.warning("%s: %s. Training starts from the beginning.", self.path, error)
             return None
 
     def _restore(self, state: Any) -> tuple[int, EpochSoFar, list[dict[str, Any]]] | None:
@@ -71,7 +71,7 @@ class Resume:
         if not isinstance(state, dict) or state.keys() != expected:
             raise _Incomplete("not a training state of tagseg, or incomplete")
         if state["identity"] != self.identity:
-            log.info("%s: of other settings, data or code. Training starts anew.", self.path)
+            log.info("%s: saved with other settings, data or code. Training starts from the beginning.", self.path)
             return None
         if len(state["log"]) != state["epoch"]:
             raise _Incomplete(f"expected {state['epoch']} log rows, found {len(state['log'])}")

@@ -1,4 +1,4 @@
 """What the Snakefile calls: configuration, code digests, input listings, verification.
 
-May import: every other room.
+May import: all other packages.
 """

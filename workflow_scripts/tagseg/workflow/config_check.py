@@ -67,8 +67,8 @@ def _own_keys(dataset: Mapping[str, Any], adapter: type[Adapter]) -> tuple[dict[
         elif value not in [field.get_default() for field in others.values()] and not isinstance(value, dict):
             kinds = " or ".join(others)
             problems.append(
-                f"dataset.{key}: {value}: is set, but dataset.kind is {dataset.get('kind', 'demo')}. "
-                f"Set dataset.kind to {kinds}, or name its overlay with --configfile."
+                f"dataset.{key}: not a key of dataset.kind {dataset.get('kind', 'demo')}. Remove it, "
+                f"set dataset.kind to {kinds}, or pass its overlay with --configfile."
             )
     return own, problems
 
@@ -83,7 +83,7 @@ def _problems_of(error: ValidationError, adapter: type[Adapter]) -> Iterator[str
             yield f"{key}: missing. Add it."
         else:
             text = detail["msg"].removeprefix("Value error, ")
-            yield f"{key}: {detail['input']!r}: {text[:1].lower()}{text[1:]}."
+            yield f"{key}: {detail['input']!r}: {text[:1].lower()}{text[1:]}. Correct the value."
 
 
 def _remedy(key: str, model: type[BaseModel]) -> str:
@@ -116,17 +116,19 @@ def _folder_problems(config: Config, adapter: type[Adapter]) -> list[str]:
     required = {"photos"} & set(named)
     named["new_photos"] = config.new_photos
     lines = [
-        f"{key}: {folder or None}: no such folder. Name one that exists."
+        f"{key}: {folder}: no such folder. Correct the path."
+        if folder
+        else f"{key}: not set. Add --config {key}=FOLDER."
         for key, folder in named.items()
         if (folder or key in required) and not (folder and Path(folder).is_dir())
     ]
     if config.photos and "photos" not in named:
         lines.append(
-            f"photos: {config.photos}: is set, but dataset.kind is {config.dataset.kind}. "
-            "Set dataset.kind to photos, or name its overlay with --configfile."
+            f"photos: set, but dataset.kind is {config.dataset.kind}. "
+            "Set dataset.kind to photos, or pass its overlay with --configfile."
         )
     if config.report.upper_bound and "train" not in config.dataset.ground_truth:
-        lines.append("report.upper_bound: needs the ground truth of train. Add train to dataset.ground_truth.")
+        lines.append("report.upper_bound: requires ground truth of train. Add train to dataset.ground_truth.")
     return [*lines, *_output_problems(config), *_brace_problems(config.model_dump())]
 
 
@@ -134,7 +136,7 @@ def _output_problems(config: Config) -> Iterator[str]:
     written = {"results": Path(config.results, config.run), "fetch.folder": Path(config.fetch.folder)}
     for key, folder in written.items():
         if str(folder).startswith("-"):
-            yield f"{key}: {folder}: starts with '-', as options of commands do. Name another folder."
+            yield f"{key}: {folder}: starts with '-', which commands read as an option. Rename the folder."
         for path in (folder, *folder.parents):
             if path.is_file():
                 yield f"{key}: {path}: is a file. Name a folder."

@@ -97,8 +97,8 @@ class CrfSection(Settings):
 
     reference_side: Annotated[int, Field(ge=1, le=100000)] | None = Field(
         500,
-        description="sxy is in pixels of an image whose longer side is this, and scales to others; null: pixels of "
-        "any image",
+        description="sxy is for images whose longer side has this many pixels, and scales with the image; null: no "
+        "scaling",
     )
     proxy: ProxyCrfSettings | None = Field(
         ProxyCrfSettings(), description="on proxy masks of single-class images; null: none"

@@ -1,4 +1,4 @@
-"""Digests of the user's files: a run notices that they have changed."""
+"""Digests of the user's files, to detect changes."""
 
 import hashlib
 import os

@@ -117,7 +117,7 @@ class Plan:
     def segmented_folder(self, wildcards: Any) -> str:
         """Return the folder of results for `new_photos`."""
         if self.config.new_photos is None:
-            raise TagsegError("segment: no images named. Add --config new_photos=FOLDER.")
+            raise TagsegError("new_photos: not set. Add --config new_photos=FOLDER.")
         return f"{self.folder}/segmented/{Path(self.config.new_photos).resolve().name}"
 
     def submission_archive(self, wildcards: Any) -> str:

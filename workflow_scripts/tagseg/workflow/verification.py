@@ -1,4 +1,4 @@
-"""Checks below the folder of a run: are its files readable, and as their checksums say?"""
+"""Checks of the files of a run: they are readable and match their checksums."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass

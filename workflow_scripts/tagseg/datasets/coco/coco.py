@@ -68,7 +68,7 @@ def _check_layout(root: Path) -> None:
     if missing:
         names = ", ".join(str(path.relative_to(root)) for path in missing)
         archives = "train2017.zip, val2017.zip and annotations_trainval2017.zip"
-        raise user_error(root, f"no {names}", f"unpack {archives} there")
+        raise user_error(root, f"{names} missing", f"unpack {archives} there")
 
 
 def _contradictions(half: Annotations) -> Iterator[str]:

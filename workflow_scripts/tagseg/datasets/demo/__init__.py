@@ -1,4 +1,4 @@
-"""The generated data set of the embedded default, in the form of a VOC devkit.
+"""The generated demo data set, in the form of a VOC devkit.
 
 May import: runtime, storage and the modules of datasets.
 """

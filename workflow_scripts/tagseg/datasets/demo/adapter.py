@@ -1,4 +1,4 @@
-"""The adapter of the embedded default: a generated data set in the form of a VOC devkit."""
+"""The adapter of the demo: a generated data set in the form of a VOC devkit."""
 
 from functools import partial
 from typing import ClassVar, Literal

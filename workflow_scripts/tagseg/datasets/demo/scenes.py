@@ -1,4 +1,4 @@
-"""One image of the demo data set: where the objects lie, how they are drawn, what the mask says."""
+"""One image of the demo data set: positions of the objects, rendering and mask."""
 
 from dataclasses import dataclass, replace
 
@@ -9,12 +9,12 @@ from tagseg.datasets.demo.shapes import ROUGHNESS, SHAPES, random_style, surface
 from tagseg.datasets.demo.textures import background
 from tagseg.storage.images import VOID
 
-# Knobs of the difficulty. Areas are shares of the image's area, of an object that is wholly seen.
+# Knobs of the difficulty. Areas are fractions of the image area, for a fully visible object.
 AREAS = ((0.06, 0.15), (0.18, 0.40), (0.40, 0.60))  # small, usual, large
 AREA_ODDS = (0.10, 0.60, 0.30)  # of the three above
 SHARED_AREA = 0.6  # objects of an image with two are this much smaller
 TRUNCATED_ODDS = 0.15  # of an object to lie across the image's border
-CUT_OFF = (0.10, 0.40)  # share of its extent that lies outside then
+CUT_OFF = (0.10, 0.40)  # fraction of its extent outside the image
 CONTRAST_ODDS = 0.65  # of an object to differ from its background in colour, not in texture only
 CONTRAST_DISTANCE = 0.5  # RGB distance (0..1.7) that this asks for
 STRETCH = (0.93, 1.08)  # aspect ratio's change; area is kept
@@ -23,13 +23,13 @@ BLUR = (0.3, 0.8)  # pixels, standard deviation
 NOISE = (0.008, 0.025)  # sensor noise, standard deviation of values in 0..1
 BRIGHTNESS = (0.85, 1.12)
 
-# What keeps the tags true: a scene with a less visible object is drawn again.
+# What keeps the tags true: a scene with a less visible object is sampled again.
 VISIBLE_OF_IMAGE = 0.01  # pixels that the mask gives to the object, of the image
 VISIBLE_OF_OBJECT = 0.25  # of the object as if nothing hid it
-DIFFICULT_BELOW = 0.05  # visible share of the image under which an object is marked difficult
+DIFFICULT_BELOW = 0.05  # visible fraction of the image below which an object is marked difficult
 TRIES = 200
 
-OVERSAMPLING = 2  # objects are drawn this much finer than the image
+OVERSAMPLING = 2  # objects are rendered at this multiple of the image size
 VOID_WIDTH = 3  # pixels, the band between two regions of the mask
 
 
@@ -109,13 +109,13 @@ def _draw_objects(names, backdrop, rng):
 
 def _place(name, style, height, width, count, rng):
     """Draw an object's placement; return it with the object's area in pixels as if wholly seen."""
-    share = rng.uniform(*AREAS[rng.choice(len(AREAS), p=AREA_ODDS)])
-    share *= 1.0 if count == 1 else SHARED_AREA
+    fraction = rng.uniform(*AREAS[rng.choice(len(AREAS), p=AREA_ODDS)])
+    fraction *= 1.0 if count == 1 else SHARED_AREA
     angle = np.radians(rng.uniform(-180, 180) if SHAPES[name][1] else rng.uniform(-LEAN, LEAN))
     pose = Placement(0, 0, 1, angle, rng.uniform(*STRETCH), bool(rng.random() < 0.5))
     unit_area, low, high = _unit_extent(name, style, pose)
     size, extent = np.array([width, height]), high - low
-    radius = min(np.sqrt(share * height * width / unit_area), *(0.96 * size / extent))
+    radius = min(np.sqrt(fraction * height * width / unit_area), *(0.96 * size / extent))
     room = size - radius * extent
     corner = rng.random(2) * room
     if rng.random() < TRUNCATED_ODDS:
@@ -179,8 +179,8 @@ def _block_mean(fine):
 
 def _downsampled_owner(owner):
     """The owner of most of each pixel, uint8 (H, W), from the finer owner."""
-    shares = np.stack([_block_mean((owner == number).astype(np.float32)) for number in range(owner.max() + 1)])
-    return shares.argmax(axis=0).astype(np.uint8)
+    fractions = np.stack([_block_mean((owner == number).astype(np.float32)) for number in range(owner.max() + 1)])
+    return fractions.argmax(axis=0).astype(np.uint8)
 
 
 def _mask(owner, fine_owner, labels):

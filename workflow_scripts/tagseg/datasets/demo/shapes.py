@@ -6,7 +6,7 @@ object lies within the unit square [-1, 1] x [-1, 1]. It returns
 * inside: bool, the shape of u: the pixels of the object,
 * colour: float32, the shape of u + (3,): RGB in 0..1; what it is outside the object means nothing.
 
-What varies between two objects of a class (colours, counts, phases) is in a `ClassStyle`, drawn
+What varies between two objects of a class (colours, counts, phases) is in a `ClassStyle`, sampled
 beforehand, so that one object can be evaluated on several grids.
 """
 
@@ -16,7 +16,7 @@ import numpy as np
 
 from tagseg.datasets.demo.textures import random_colour
 
-# Knobs of the difficulty. Ranges are (low, high), drawn uniformly per object.
+# Knobs of the difficulty. Ranges are (low, high), sampled uniformly per object.
 OBJECT_SATURATION = (0.25, 0.95)
 OBJECT_VALUE = (0.35, 1.0)
 TONE_DISTANCE = 0.45  # least RGB distance of an object's first two colours: texture contrast
@@ -59,10 +59,10 @@ def _paint(u, *layers):
     return colour
 
 
-def _mix(first, second, share):
-    """Blend two colours (3,) by a field `share` in 0..1 of the second one."""
-    share = np.clip(share, 0, 1).astype(np.float32)[..., None]
-    return first + (second - first) * share
+def _mix(first, second, fraction):
+    """Blend two colours (3,) by a field `fraction` in 0..1 of the second one."""
+    fraction = np.clip(fraction, 0, 1).astype(np.float32)[..., None]
+    return first + (second - first) * fraction
 
 
 def _ellipse(u, v, centre, axes):

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 from scipy.spatial import cKDTree
 
-# Knobs of the difficulty. Ranges are (low, high), drawn uniformly per image.
+# Knobs of the difficulty. Ranges are (low, high), sampled uniformly per image.
 BACKGROUND_SATURATION = (0.05, 0.55)  # towards the objects' saturation: colour helps less
 BACKGROUND_VALUE = (0.25, 0.90)
 TEXTURE_CONTRAST = (0.18, 0.50)  # brightness between a texture's tones; higher: busier

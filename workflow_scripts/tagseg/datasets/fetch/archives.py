@@ -45,7 +45,9 @@ def unpack(archive: str | Path, members: str, folder: str | Path) -> int:
 
 def _check_size(archive: Path, size: int) -> None:
     if size > MAX_BYTES:
-        raise TagsegError(f"{archive}: unpacks to over {MAX_BYTES / 1e9:.0f} GB. Do not use this archive.")
+        raise TagsegError(
+            f"{archive}: unpacks to more than {MAX_BYTES / 1e9:.0f} GB. Replace it by the published archive."
+        )
 
 
 def _unpack_tar(archive: Path, members: PurePosixPath, folder: Path) -> int:

@@ -1,4 +1,4 @@
-"""Archives from the web: fetched with resume, and given their name once their checksum is right."""
+"""Resumable downloads; a file gets its final name after its checksum is verified."""
 
 import hashlib
 import logging

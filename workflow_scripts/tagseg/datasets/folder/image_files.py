@@ -59,7 +59,7 @@ def _unread(root: Path, error: OSError) -> Problem:
 
 
 def _other_images(files: Sequence[PurePosixPath]) -> list[Problem]:
-    text = f"this image format is not read. Convert it to one of {', '.join(sorted(IMAGE_SUFFIXES))}, or remove it."
+    text = f"unsupported image format. Convert it to one of {', '.join(sorted(IMAGE_SUFFIXES))}, or remove it."
     return [Problem(shown(file), 0, text) for file in files if file.suffix.lower() in _OTHER_IMAGES]
 
 
@@ -106,7 +106,7 @@ def wrong_file(root: Path, image: PurePosixPath) -> str:
     The workflow watches files that are not hidden and have an image's suffix (`tagseg.workflow.listing`).
     """
     if image.parts[0] == MASK_FOLDER:
-        return f"the folder {MASK_FOLDER} holds masks. Remove the row."
+        return f"in {MASK_FOLDER}, the folder of the masks. Remove the row."
     if not is_utf8(str(image)):
         return "the file name is not UTF-8. Rename it."
     if not os.path.exists(root / image):
@@ -116,5 +116,5 @@ def wrong_file(root: Path, image: PurePosixPath) -> str:
     if any(part.startswith(".") for part in image.parts):
         return "a hidden file, or in a hidden folder. Rename it."
     if not is_image(image):
-        return f"the name ends in none of {', '.join(sorted(IMAGE_SUFFIXES))}. Rename or convert the image."
+        return f"unknown suffix. Use one of {', '.join(sorted(IMAGE_SUFFIXES))}: rename or convert the image."
     return ""

@@ -75,7 +75,7 @@ def wrong_path(path: str) -> str:
     if PurePosixPath(path).is_absolute() or PureWindowsPath(path).drive:
         return "an absolute path. Write it relative to the folder of the images."
     if ".." in PurePosixPath(path).parts:
-        return "the path leaves the folder by `..`. Move the file into the folder, or link to it there."
+        return "the path points outside the folder (`..`). Move the file into the folder, or link to it there."
     return "" if "\\" not in path else "the path holds a backslash. Write / between folders."
 
 

@@ -61,7 +61,7 @@ def _read_separated(table: Path, text: str, delimiter: str, name: str) -> list[E
         _check_columns(table, reader, delimiter, name)
         entries = [_separated_entry(reader.line_num, cells) for cells in reader]
     except csv.Error as error:
-        raise TagsegError(f"{table}: below line {reader.line_num}: {error}. Correct the quotes.") from None
+        raise TagsegError(f"{table}: after line {reader.line_num}: {error}. Correct the quotes.") from None
     return [entry for entry in entries if entry.image or entry.tags or entry.split or entry.problems]
 
 
@@ -72,7 +72,7 @@ def _check_columns(table: Path, reader: csv.DictReader, delimiter: str, name: st
     missing = [column for column in REQUIRED_COLUMNS if column not in columns]
     if missing:
         head = f"{delimiter.join(COLUMNS)!r} (split is optional), separated by {name}"
-        remedy = f"Start with the line {head}; one column per class is not read."
+        remedy = f"Start with the line {head}; tables with one column per class are not supported."
         raise TagsegError(f"{table}: no column {missing[0]!r}. {remedy}")
     wrong = [column for column, count in Counter(columns).items() if column not in COLUMNS or count > 1]
     if wrong:

@@ -96,7 +96,9 @@ def index_voc(
     published ones. Raises DatasetProblems with all problems; TagsegError where a devkit, a list or SBD is missing.
     """
     if test_root and not test_list:
-        raise user_error("test_root", "set, but no test_list", "set test_list: test, or test_root: null")
+        raise user_error(
+            "dataset.test_root", "set without dataset.test_list", "set test_list: test, or test_root: null in dataset"
+        )
     devkit = find_devkit(Path(root))
     test_devkit = find_devkit(Path(test_root)) if test_root else devkit
     problems: list[Problem] = []
@@ -123,7 +125,7 @@ def find_devkit(root: Path) -> Path:
         if (folder / "JPEGImages").is_dir() and (folder / _IMAGE_SETS).is_dir():
             return folder
     folders = f"JPEGImages, Annotations, {MASK_FOLDER} and {_IMAGE_SETS}"
-    raise user_error(root, "no VOC devkit", f"unpack {_ARCHIVE} there, or name the folder with {folders}")
+    raise user_error(root, "not a VOC devkit", f"unpack {_ARCHIVE} there, or name the folder with {folders}")
 
 
 def read_list(
@@ -139,8 +141,8 @@ def read_list(
     path = devkit / _IMAGE_SETS / f"{name}.txt"
     if name == TRAINAUG:
         if not sbd:
-            remedy = "set sbd to the folder with img, cls, train.txt and val.txt, or use another train_list"
-            raise user_error(TRAINAUG, "built from VOC's train and SBD, but sbd is not set", remedy)
+            remedy = "set it to the folder with img, cls, train.txt and val.txt, or use another train_list"
+            raise user_error("dataset.sbd", f"not set, but the list {TRAINAUG} requires it", remedy)
         train = read_list(devkit, "train", None, problems, counts)
         val = read_list(devkit, "val", None, [], counts)
         added = read_sbd_ids(find_sbd(Path(sbd)), problems)

@@ -33,7 +33,7 @@ def find_sbd(root: Path) -> Path:
         if all((folder / f"{name}.txt").is_file() for name in LISTS):
             return folder
     remedy = f"unpack benchmark.tgz there, or name the folder with img, {MASKS}, train.txt and val.txt"
-    raise user_error(root, "no SBD", remedy)
+    raise user_error(root, "not a folder of SBD", remedy)
 
 
 def read_sbd_ids(folder: Path, problems: list[Problem]) -> dict[str, tuple[Path, int]]:
@@ -51,7 +51,7 @@ def read_sbd_ids(folder: Path, problems: list[Problem]) -> dict[str, tuple[Path,
 def sbd_masks(folder: Path) -> Path:
     """Return the folder of SBD's masks. Raises TagsegError where it is missing."""
     if not (folder / MASKS).is_dir():
-        raise user_error(folder / MASKS, "no such folder", "unpack SBD again, or set sbd_masks: false")
+        raise user_error(folder / MASKS, "no such folder", "unpack SBD again, or set dataset.sbd_masks: false")
     return folder / MASKS
 
 
@@ -70,7 +70,7 @@ def read_sbd_mask(path: Path, width: int, height: int) -> np.ndarray:
         raise user_error(path, f"not a mask of SBD ({error or type(error).__name__})", _REMEDY) from None
     if labels.shape != (height, width):
         size = "x".join(map(str, labels.shape[::-1]))
-        raise user_error(path, f"{size} pixels, but the image has {width}x{height}", "restore both of them")
+        raise user_error(path, f"{size} pixels, but the image has {width}x{height}", "restore the image and the mask")
     wrong = labels[(labels > SBD_LABELS) & (labels != VOID)]
     if wrong.size:
         raise user_error(path, f"label {wrong[0]}, but SBD's labels end at {SBD_LABELS}", _REMEDY)
