@@ -1,4 +1,4 @@
-"""Backgrounds of the demo data set: textures that say nothing about the class in front of them.
+"""Backgrounds of the demo data set: textures that are independent of the class in front of them.
 
 Fields are float32 arrays of shape (height, width), colours RGB in 0..1, lengths pixels.
 """

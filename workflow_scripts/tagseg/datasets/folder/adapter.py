@@ -18,7 +18,8 @@ class FolderSettings(DatasetSettings):
     val_fraction: float = Field(0.2, gt=0, lt=1, description="fraction of val where the table has no split")
     labels: Annotated[str, Field(min_length=1)] | None = Field(
         None,
-        description="path of the table, relative to the folder or absolute; `folders`: one folder per class; null: labels.csv, .tsv or .jsonl if there is one, else folders",
+        description="path of the table, relative to the folder or absolute; `folders`: one folder per class; null: "
+        "labels.csv, .tsv or .jsonl if there is one, else folders",
     )
 
 

@@ -132,7 +132,8 @@ def _joined_names(name: str, names: Sequence[str]) -> str:
     parts = [part for part in re.split(r"[\s,|]+", name) if part]
     if len(parts) < 2 or not set(parts) <= set(names):
         return ""
-    return f"class {name!r} looks like several classes. Separate labels by {SEPARATOR}, or list all classes in {CLASS_LIST}."
+    remedy = f"Separate labels by {SEPARATOR}, or list all classes in {CLASS_LIST}."
+    return f"class {name!r} looks like several classes. {remedy}"
 
 
 def _images(
