@@ -153,6 +153,8 @@ PLACES = {
     "mask linked to nowhere": (
         of_masks(linked(MASK, "nowhere"), voc_ground_truth), "a.png: not a file. Replace or remove it"),
     "masks linked elsewhere": (of_masks(linked("SegmentationClass", "../masks")), WORKS),
+    "masks of VOC linked elsewhere": (of_masks(linked("SegmentationClass", "../masks"), voc_ground_truth), WORKS),
+    "mask of VOC linked elsewhere": (of_masks(linked(MASK, "../away.png"), voc_ground_truth), WORKS),
     "masks that are a file": (
         of_masks(masks_that_are_a_file),
         "SegmentationClass: not a folder. Make it a folder of masks or remove it."),
