@@ -27,9 +27,9 @@ from tagseg.storage.images import read_mask
 WIDTH, HEIGHT = 40, 30
 
 
-def data_set(root, *annotations, width=WIDTH, height=HEIGHT):
+def data_set(root, *annotations):
     """Write one image of train, with these annotations, and one of val; return the index."""
-    write_half(root, "train", [image_entry(9, width, height)], annotations)
+    write_half(root, "train", [image_entry(9, WIDTH, HEIGHT)], annotations)
     write_half(root, "val", [image_entry(139)], [])
     return index_coco(root)
 
@@ -45,24 +45,27 @@ def decoded(segmentation):
     return coco_rle.decode(rasterise(segmentation, HEIGHT, WIDTH)).astype(bool)
 
 
-def within(polygon, height=HEIGHT, width=WIDTH):
+def within(polygon):
     """Return which pixels' centres an outline encloses (even-odd), and which are 1 pixel from it at most.
 
     Pixel (row, column) has its centre at (column + 0.5, row + 0.5). One pixel at a time, by the book.
     """
     points = np.array(polygon, float).reshape(-1, 2)
     edges = list(zip(points, np.roll(points, -1, axis=0), strict=True))
-    inside, near = np.zeros((height, width), bool), np.zeros((height, width), bool)
-    for row in range(height):
-        for column in range(width):
-            x, y = column + 0.5, row + 0.5
-            for (x1, y1), (x2, y2) in edges:
-                if (y1 > y) != (y2 > y) and x < x1 + (y - y1) * (x2 - x1) / (y2 - y1):
-                    inside[row, column] ^= True
-                length = (x2 - x1) ** 2 + (y2 - y1) ** 2
-                along = np.clip(((x - x1) * (x2 - x1) + (y - y1) * (y2 - y1)) / max(length, 1e-9), 0, 1)
-                near[row, column] |= np.hypot(x1 + along * (x2 - x1) - x, y1 + along * (y2 - y1) - y) <= 1
+    inside, near = np.zeros((2, HEIGHT, WIDTH), bool)
+    for row, column in np.ndindex(inside.shape):
+        x, y = column + 0.5, row + 0.5
+        for (x1, y1), (x2, y2) in edges:
+            if (y1 > y) != (y2 > y) and x < x1 + (y - y1) * (x2 - x1) / (y2 - y1):
+                inside[row, column] ^= True
+            length = (x2 - x1) ** 2 + (y2 - y1) ** 2
+            along = np.clip(((x - x1) * (x2 - x1) + (y - y1) * (y2 - y1)) / max(length, 1e-9), 0, 1)
+            near[row, column] |= np.hypot(x1 + along * (x2 - x1) - x, y1 + along * (y2 - y1) - y) <= 1
     return inside, near
+
+
+def code_of(counts, size=(HEIGHT, WIDTH)):
+    return {"size": list(size) if isinstance(size, tuple) else size, "counts": counts}
 
 
 def painted(things):
@@ -90,9 +93,6 @@ def box(x, y, x2, y2):
     return [x, y, x2, y, x2, y2, x, y2]
 
 
-# Rasterising ------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("seed", range(12))
 def test_polygons_cover_the_centres_that_they_enclose(seed):
     polygon = random_polygon(np.random.default_rng(seed))
@@ -107,9 +107,6 @@ def test_run_length_codes(compress):
     for share in (0, 0.02, 0.5, 0.98, 1):
         mask = rng.random((HEIGHT, WIDTH)) < share
         assert (decoded(code(mask, compress)) == mask).all()
-
-
-# Masks ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -143,13 +140,6 @@ def test_every_image_of_the_split_has_a_mask_in_vocs_form(tmp_path):
         assert not mask.any()  # the last image has no instance
 
 
-# Problems ----------------------------------------------------------------------------------------
-
-
-def code_of(counts, size=(HEIGHT, WIDTH)):
-    return {"size": list(size) if isinstance(size, tuple) else size, "counts": counts}
-
-
 POLYGON = "a polygon is not a list of finite numbers x1, y1, x2, y2, x3, y3"
 NEITHER = "neither polygons nor a run-length code"
 COUNTS = "run-length code whose counts are not numbers of pixels"
@@ -171,19 +161,15 @@ DAMAGED = "the compressed run-length code is damaged"
 ])  # fmt: skip
 def test_malformed_segmentations(tmp_path, segmentations, message):
     index = data_set(tmp_path, annotation_entry(0, 9, 2))
-    entries = [
-        {**annotation_entry(number, 9, 2), "segmentation": one} for number, one in enumerate(segmentations)
-    ]
+    pairs = enumerate(segmentations)
+    entries = [{**annotation_entry(number, 9, 2), "segmentation": one} for number, one in pairs]
     edit(tmp_path, "train", lambda content: content.update(annotations=entries))
     with pytest.raises(DatasetProblems) as caught:
         coco_ground_truth(tmp_path, index, "train", tmp_path / "masks")
     assert len(caught.value.problems) == len(segmentations)
     for number, problem in enumerate(caught.value.problems):
         assert problem.path == "annotations/instances_train2017.json" and message in problem.text
-        assert (
-            problem.text.startswith(f"annotation {number} of 000000000009: ")
-            and problem.text.count(". ") >= 1
-        )
+        assert problem.text.startswith(f"annotation {number} of 000000000009: ") and ". " in problem.text
     assert not (tmp_path / "masks").exists()
 
 
