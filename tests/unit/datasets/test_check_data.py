@@ -1,6 +1,5 @@
 """The check of a data set: it reports all problems together and succeeds in spite of them."""
 
-import csv
 import json
 import sys
 
@@ -8,7 +7,7 @@ import numpy as np
 import pytest
 
 import check_data
-from helpers import write_image, write_image_set, write_labels, write_voc_image, write_zero_mask
+from helpers import read_csv, write_image, write_image_set, write_labels, write_voc_image, write_zero_mask
 from mini_coco import write_mini_coco
 from tagseg.storage.images import write_mask
 
@@ -44,8 +43,7 @@ def run_script(monkeypatch, folder, content, threads=2):
     monkeypatch.setattr(sys, "argv", ["check_data.py", *map(str, arguments)])
     check_data.main()
     assert {path.name for path in folder.iterdir()} == {"report.md", "problems.csv"}
-    with open(problems, newline="", encoding="utf-8") as stream:
-        return report.read_text(encoding="utf-8").splitlines(), list(csv.DictReader(stream))
+    return report.read_text(encoding="utf-8").splitlines(), read_csv(problems)
 
 
 def test_a_correct_data_set_is_counted(tmp_path, photos, monkeypatch, caplog):

@@ -39,9 +39,6 @@ def folder(tmp_path):
     return write_all(tmp_path / "photos", "dog/1.jpg", "dog/far away/2.png", "犬 x/1.webp", "train/3.JPG")
 
 
-# Good folders -----------------------------------------------------------------------------------
-
-
 def test_the_first_folder_is_the_class(folder):
     result = index(folder)
     assert result.classes == ("background", "dog", "train", "犬 x")
@@ -101,9 +98,6 @@ def test_a_file_in_two_folders_is_two_images(folder):
     assert found["dog/1"] == ("dog",) and found["train/1"] == ("train",)
 
 
-# Problems ---------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("name", ["Labels.csv", "tags.JSONL", "labels.xlsx"])
 def test_a_table_of_another_name_is_reported(folder, name):
     (folder / name).write_text("image,labels\ndog/1.jpg,cat\n")
@@ -111,14 +105,6 @@ def test_a_table_of_another_name_is_reported(folder, name):
     with pytest.raises(TagsegError, match=rf"{name} is not named labels\.csv or .*{remedy}"):
         index(folder)
     assert index(folder, labels="folders").classes == ("background", "dog", "train", "犬 x")
-
-
-def test_one_folder_of_images_is_a_class_only_on_request(tmp_path):
-    folder = write_all(tmp_path / "photos", "images/1.jpg", "images/2.jpg")
-    remedy = r"\(for a single class, set dataset\.labels to folders"
-    with pytest.raises(TagsegError, match=rf"labels\.csv: no such file\. .*{remedy}"):
-        index(folder)
-    assert index(folder, labels="folders").classes == ("background", "images")
 
 
 def test_all_problems_are_reported_with_their_files(folder):
@@ -137,12 +123,6 @@ def test_all_problems_are_reported_with_their_files(folder):
     ]
     for (path, line, text), (expected_path, start) in zip(problems(folder), expected, strict=True):
         assert (path, line) == (expected_path, 0) and text.startswith(start)
-
-
-def test_class_outside_the_list(folder):
-    (folder / "classes.txt").write_text("dog\n犬 x\n", encoding="utf-8")
-    text = "class 'train' is not in the class list. Add it to classes.txt, or remove this label."
-    assert problems(folder) == [("train/3.JPG", 0, text)]
 
 
 def test_no_class_below_a_split(tmp_path):
@@ -169,6 +149,12 @@ def test_no_folder_with_images(tmp_path, names, labels):
     message = "no image in a class folder. Put" if labels else "labels.csv: no such file. Write a table"
     with pytest.raises(TagsegError, match=f"{message}.*into one folder per class"):
         index(tmp_path, labels=labels)
+    write_all(tmp_path / "more", "images/1.jpg", "images/2.jpg")  # one folder is a class only on request
+    if labels:
+        assert index(tmp_path / "more", labels=labels).classes == ("background", "images")
+    else:
+        with pytest.raises(TagsegError, match=r"\(for a single class, set dataset\.labels to folders"):
+            index(tmp_path / "more")
 
 
 def test_a_folder_that_cannot_be_read(folder, monkeypatch):

@@ -32,9 +32,8 @@ def test_png_with_wrong_checksum(tmp_path, reader, after):
 @pytest.mark.parametrize("step", ["open", "load"])
 def test_an_error_of_the_machine_says_nothing_of_the_image(tmp_path, colours, monkeypatch, step):
     path = save(tmp_path / "a.jpg", colours)
-    monkeypatch.setattr(
-        images.Image if step == "open" else Image.Image, "open" if step == "open" else "convert", lost
-    )
+    place = (images.Image, "open") if step == "open" else (Image.Image, "convert")
+    monkeypatch.setattr(*place, lost)
     with pytest.raises(TagsegError, match=r"a\.jpg: cannot be read \(Stale file handle\)") as caught:
         images.read_image(path)
     assert not isinstance(caught.value, images.UnreadableImage)

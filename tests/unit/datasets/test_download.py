@@ -32,16 +32,13 @@ class Handler(BaseHTTPRequestHandler):
         if file.statuses:
             self.send_error(file.statuses.pop(0))
         elif self.path == "/moved":
-            self.redirect(file.moved_to)
+            self.send_response(301)
+            self.send_header("Location", file.moved_to)
+            self.end_headers()
         elif self.asks_for_the_rest() and self.start() >= len(file.content):
             self.send_error(416)
         else:
             self.send_file(self.start() if self.asks_for_the_rest() else 0)
-
-    def redirect(self, address):
-        self.send_response(301)
-        self.send_header("Location", address)
-        self.end_headers()
 
     def start(self):
         return int(re.fullmatch(r"bytes=(\d+)-", self.headers["Range"])[1])
@@ -109,10 +106,10 @@ def test_a_file_is_downloaded(server, tmp_path, sized):
 
 
 def test_a_dropped_connection_is_resumed(server, tmp_path):
-    server.file.cuts = [100_000, 100_000, 250_000]
+    server.file.cuts, server.file.statuses = [100_000, 100_000, 250_000], [503, 429]
     fetch(server, tmp_path / "a.tar")
     assert (tmp_path / "a.tar").read_bytes() == CONTENT
-    assert server.seen == [None, "bytes=100000-", "bytes=100000-", "bytes=250000-"]
+    assert server.seen == [None] * 3 + ["bytes=100000-", "bytes=100000-", "bytes=250000-"]
 
 
 @pytest.mark.parametrize("ranges", [True, False])
@@ -148,12 +145,6 @@ def test_bytes_are_kept_as_sent(server, tmp_path):
     assert (tmp_path / "a.tgz").read_bytes() == server.file.content
 
 
-def test_temporary_failures_of_the_server_are_retried(server, tmp_path):
-    server.file.statuses = [503, 429]
-    fetch(server, tmp_path / "a.tar")
-    assert (tmp_path / "a.tar").read_bytes() == CONTENT
-
-
 @pytest.mark.parametrize(("status", "attempts"), [(503, 3), (404, 1)])
 def test_failures_of_the_server_are_reported(server, tmp_path, status, attempts):
     server.file.statuses = [status] * 9
@@ -169,20 +160,18 @@ def test_a_web_page_is_not_an_archive(server, tmp_path):
     assert names_in(tmp_path) == []
 
 
-def test_a_refused_connection_is_reported(tmp_path, server):
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{unused.getsockname()[1]}/a.tar"
-        with pytest.raises(TagsegError, match=f"(?i)connection refused.*{REMEDY}"):
-            fetch(server, tmp_path / "a.tar", url=url)
-
-
-def test_a_silent_server_is_reported(tmp_path, server, monkeypatch):
+def test_a_silent_server_a_refused_connection_and_a_full_disk_are_reported(tmp_path, server, monkeypatch):
     monkeypatch.setattr(module, "TIMEOUT", 0.05)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/a.tar"
         with pytest.raises(TagsegError, match="timed out.*Run again to resume"):
             fetch(server, tmp_path / "a.tar", url=url)
+    with pytest.raises(TagsegError, match=f"(?i)connection refused.*{REMEDY}"):
+        fetch(server, tmp_path / "a.tar", url=url)
+    monkeypatch.setattr(module.shutil, "disk_usage", lambda folder: SimpleNamespace(free=299_999))
+    with pytest.raises(TagsegError, match=f"{tmp_path}: a.tar.part needs 0.0 GB, .* fetch.folder"):
+        fetch(server, tmp_path / "a.tar")
+    assert names_in(tmp_path) == []
 
 
 def test_redirections_are_followed_to_web_addresses_only(server, tmp_path):
@@ -191,13 +180,6 @@ def test_redirections_are_followed_to_web_addresses_only(server, tmp_path):
     with pytest.raises(TagsegError, match=REMEDY):
         fetch(server, tmp_path / "b.tar", url=server.url.replace("/file", "/moved"))
     assert names_in(tmp_path) == ["a.tar"]
-
-
-def test_a_full_disk_is_reported_beforehand(server, tmp_path, monkeypatch):
-    monkeypatch.setattr(module.shutil, "disk_usage", lambda folder: SimpleNamespace(free=299_999))
-    with pytest.raises(TagsegError, match=f"{tmp_path}: a.tar.part needs 0.0 GB, .* fetch.folder"):
-        fetch(server, tmp_path / "a.tar")
-    assert names_in(tmp_path) == []
 
 
 def test_an_archive_of_the_user_is_checked_and_kept(server, tmp_path):

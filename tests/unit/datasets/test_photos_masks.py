@@ -64,14 +64,10 @@ def test_a_mask_of_another_images_id_is_not_taken(tmp_path):
     assert ground_truth(tmp_path) == {"a.jpg": "a.jpg.png"}
 
 
-def turned(orientation):
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    return exif
-
-
 def test_mask_fits_the_image_after_exif_rotation(tmp_path):
-    write_image(tmp_path / "a.jpg", width=12, height=8, exif=turned(orientation=6))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    write_image(tmp_path / "a.jpg", width=12, height=8, exif=exif)
     write_zero_mask(tmp_path / "SegmentationClass" / "a.png", width=8, height=12)
     write_labels(tmp_path, "a.jpg,dog,train")
     (row,) = index(tmp_path).images

@@ -55,6 +55,13 @@ def test_a_checkpoint_that_does_not_fit_has_one_line(tmp_path, sound, case):
     assert "\n" not in str(error.value)
 
 
+def test_missing_files_name_the_remedy(tmp_path):
+    with pytest.raises(TagsegError, match="no such checkpoint. Train the network first."):
+        load_checkpoint(tmp_path / "absent.pth")
+    with pytest.raises(TagsegError, match="no such weights file. Correct the path"):
+        read_state(tmp_path / "absent.pth")
+
+
 @pytest.mark.parametrize("damage", ["flipped bit", "truncated", "text", "folder", "code"])
 def test_a_damaged_checkpoint_is_refused_and_never_run(tmp_path, sound, damage):
     path = tmp_path / "checkpoint.pth"
@@ -71,13 +78,6 @@ def test_a_damaged_checkpoint_is_refused_and_never_run(tmp_path, sound, damage):
         load_checkpoint(path)
     assert not (tmp_path / "executed").exists()
 
-
-def test_a_missing_checkpoint_names_the_remedy(tmp_path):
-    with pytest.raises(TagsegError, match="no such checkpoint. Train the network first."):
-        load_checkpoint(tmp_path / "absent.pth")
-
-
-# ---------------------------------------------------------------------------------- users' weights
 
 STATE = {"weight": torch.arange(12.0).reshape(3, 4), "count": torch.tensor(7)}
 
@@ -125,8 +125,3 @@ def test_a_users_file_without_weights_has_one_line(tmp_path, case):
     with pytest.raises(TagsegError, match=f"^{path}: {message}") as error:
         read_state(path)
     assert "\n" not in str(error.value)
-
-
-def test_a_missing_weights_file_names_the_remedy(tmp_path):
-    with pytest.raises(TagsegError, match="no such weights file. Correct the path"):
-        read_state(tmp_path / "absent.pth")

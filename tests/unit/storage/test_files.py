@@ -1,12 +1,12 @@
 """Outputs appear complete or not at all; a malformed file is named in the error."""
 
 import errno
-import hashlib
 import multiprocessing
 import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -14,64 +14,56 @@ import pytest
 import full_disk_writer
 from helpers import small_disk
 from tagseg.runtime.errors import TagsegError
-from tagseg.storage.files import LastingStream, atomic_file, atomic_folder, digest, read_json, write_json
+from tagseg.storage.files import LastingStream, atomic_file, atomic_folder, read_json, write_json
 
 ATOMIC = {"file": atomic_file, "folder": atomic_folder}
 
 
-@pytest.fixture
-def umask_027():
+def names_in(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def content_of(kind, path):
+    """Return the file that holds what an output of a kind consists of."""
+    return path / "1" if kind == "folder" else path
+
+
+@pytest.mark.parametrize("kind", ATOMIC)
+def test_an_output_replaces_the_one_before_or_leaves_it_if_the_block_fails(tmp_path, kind):
+    for text, failure in (("old", False), ("half of the n", True), ("new", False)):
+        with suppress(RuntimeError), ATOMIC[kind](tmp_path / "deep" / "a.txt") as aside:
+            content_of(kind, aside).write_text(text)
+            assert aside.suffix == ".txt"
+            if text != "old":
+                assert content_of(kind, tmp_path / "deep" / "a.txt").read_text() == "old"
+            if failure:
+                raise RuntimeError
+        assert names_in(tmp_path / "deep") == ["a.txt"]
+        expected = "old" if failure else text
+        assert content_of(kind, tmp_path / "deep" / "a.txt").read_text() == expected
+
+
+def test_permissions_follow_the_umask(tmp_path):
     before = os.umask(0o027)
-    yield
-    os.umask(before)
+    try:
+        with atomic_file(tmp_path / "a.txt"), atomic_folder(tmp_path / "b"):
+            pass
+        assert os.umask(0o027) == 0o027, "the process's umask was left changed"
+    finally:
+        os.umask(before)
+    assert [(tmp_path / name).stat().st_mode & 0o777 for name in ("a.txt", "b")] == [0o640, 0o750]
 
 
-def test_file_appears_with_its_content_and_nothing_else(tmp_path):
-    with atomic_file(tmp_path / "deep" / "a.txt") as aside:
-        aside.write_text("new")
-        assert aside.suffix == ".txt"
-        assert not (tmp_path / "deep" / "a.txt").exists()
-    assert [path.name for path in (tmp_path / "deep").iterdir()] == ["a.txt"]
-    assert (tmp_path / "deep" / "a.txt").read_text() == "new"
-
-
-def test_failed_block_keeps_the_old_file_and_leaves_nothing(tmp_path):
-    (tmp_path / "a.txt").write_text("old")
-    with pytest.raises(RuntimeError), atomic_file(tmp_path / "a.txt") as aside:
-        aside.write_text("half of the n")
-        raise RuntimeError
-    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
-    assert (tmp_path / "a.txt").read_text() == "old"
-
-
-def test_permissions_follow_the_umask(tmp_path, umask_027):
-    with atomic_file(tmp_path / "a.txt"):
-        pass
-    with atomic_folder(tmp_path / "b"):
-        pass
-    assert (tmp_path / "a.txt").stat().st_mode & 0o777 == 0o640
-    assert (tmp_path / "b").stat().st_mode & 0o777 == 0o750
-    assert os.umask(0o027) == 0o027, "the process's umask was left changed"
-
-
-def test_folder_replaces_the_one_before(tmp_path):
+def test_a_folder_that_is_replaced_is_never_seen_in_part(tmp_path, monkeypatch):
     (tmp_path / "b").mkdir()
     (tmp_path / "b" / "stale").touch()
+    seen, replace = [], os.replace
+    monkeypatch.setattr(
+        os, "replace", lambda *names: (seen.append(list((tmp_path / "b").glob("*"))), replace(*names))
+    )
     with atomic_folder(tmp_path / "b") as aside:
         (aside / "fresh").touch()
-        assert (tmp_path / "b" / "stale").exists()
-    assert [path.name for path in tmp_path.iterdir()] == ["b"]
-    assert [path.name for path in (tmp_path / "b").iterdir()] == ["fresh"]
-
-
-def test_failed_folder_keeps_the_old_one_and_leaves_nothing(tmp_path):
-    (tmp_path / "b").mkdir()
-    (tmp_path / "b" / "old").touch()
-    with pytest.raises(RuntimeError), atomic_folder(tmp_path / "b") as aside:
-        (aside / "half").touch()
-        raise RuntimeError
-    assert [path.name for path in tmp_path.iterdir()] == ["b"]
-    assert [path.name for path in (tmp_path / "b").iterdir()] == ["old"]
+    assert seen == [[tmp_path / "b" / "stale"], []] and names_in(tmp_path / "b") == ["fresh"]
 
 
 def test_json_round_trip_keeps_non_ascii_readable(tmp_path):
@@ -86,17 +78,8 @@ def test_malformed_json_is_named(tmp_path, content):
     (tmp_path / "a.json").write_bytes(content)
     with pytest.raises(TagsegError, match=r"a\.json: not valid JSON .*run again"):
         read_json(tmp_path / "a.json")
-
-
-def test_missing_json_is_named(tmp_path):
-    with pytest.raises(TagsegError, match=r"a\.json: no such file"):
-        read_json(tmp_path / "a.json")
-
-
-def test_digest_is_sha256(tmp_path):
-    content = bytes(range(256)) * 5000
-    (tmp_path / "a").write_bytes(content)
-    assert digest(tmp_path / "a") == hashlib.sha256(content).hexdigest()
+    with pytest.raises(TagsegError, match=r"b\.json: no such file"):
+        read_json(tmp_path / "b.json")
 
 
 KILLED = """
@@ -114,7 +97,7 @@ def kill_a_writer(kind: str, path: Path) -> list[str]:
     environment = {**os.environ, "PYTHONPATH": scripts}
     done = subprocess.run([sys.executable, "-c", KILLED, kind, str(path)], env=environment)
     assert done.returncode == -signal.SIGKILL
-    return sorted(entry.name for entry in path.parent.iterdir())
+    return names_in(path.parent)
 
 
 @pytest.mark.parametrize("kind", ATOMIC)
@@ -123,21 +106,21 @@ def test_the_next_writer_removes_what_a_killed_one_left(tmp_path, kind):
     assert left.startswith(".a.x.")
     with ATOMIC[kind](tmp_path / "a.x") as aside:
         assert list(aside.parents[1].iterdir()) == [aside.parent]
-    assert [path.name for path in tmp_path.iterdir()] == ["a.x"]
+    assert names_in(tmp_path) == ["a.x"]
 
 
 @pytest.mark.parametrize("other", ["a", "a.y", "a.x.y", "b.a.x", ".a.x"])
-@pytest.mark.parametrize("kind", ATOMIC)
-def test_what_is_left_of_another_output_stays(tmp_path, kind, other):
+def test_what_is_left_of_another_output_stays(tmp_path, other):
     left = kill_a_writer("folder", tmp_path / other)
-    with ATOMIC[kind](tmp_path / "a.x"):
-        pass
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*left, "a.x"])
+    for writer, name in ((atomic_file, "a.x"), (atomic_folder, "a.x2")):
+        with writer(tmp_path / name):
+            pass
+    assert names_in(tmp_path) == sorted([*left, "a.x", "a.x2"])
 
 
 def _write_slowly(path, kind, pipe):
     with ATOMIC[kind](path) as aside:
-        (aside / "1" if kind == "folder" else aside).write_text("slow")
+        content_of(kind, aside).write_text("slow")
         pipe.send("writing")
         pipe.recv()
 
@@ -145,22 +128,19 @@ def _write_slowly(path, kind, pipe):
 @pytest.mark.parametrize("kind", ATOMIC)
 def test_what_a_live_process_is_writing_stays(tmp_path, kind):
     ours, theirs = multiprocessing.Pipe()
-    slow = multiprocessing.get_context("fork").Process(
-        target=_write_slowly, args=(tmp_path / "a", kind, theirs)
-    )
+    context = multiprocessing.get_context("fork")
+    slow = context.Process(target=_write_slowly, args=(tmp_path / "a", kind, theirs))
     slow.start()
     ours.recv()
     with ATOMIC[kind](tmp_path / "a") as aside:
-        (aside / "1" if kind == "folder" else aside).write_text("fast")
+        content_of(kind, aside).write_text("fast")
     ours.send("go on")
     slow.join()
-    assert slow.exitcode == 0
-    assert (tmp_path / "a" / "1" if kind == "folder" else tmp_path / "a").read_text() == "slow"
-    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+    assert slow.exitcode == 0 and names_in(tmp_path) == ["a"]
+    assert content_of(kind, tmp_path / "a").read_text() == "slow"
 
 
 def test_a_forked_process_does_not_keep_its_dead_parents_lock(tmp_path):
-    """As the processes of a pool that outlive a killed job for a moment."""
     ready, go = multiprocessing.Pipe()
     child = multiprocessing.get_context("fork").Process(target=_kill_and_leave_a_child, args=(tmp_path, go))
     child.start()
@@ -183,22 +163,6 @@ def _kill_and_leave_a_child(folder: Path, pipe) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-def test_a_folder_that_is_replaced_is_never_seen_in_part(tmp_path, monkeypatch):
-    (tmp_path / "b").mkdir()
-    (tmp_path / "b" / "stale").touch()
-    seen = []
-    replace = os.replace
-    monkeypatch.setattr(
-        os,
-        "replace",
-        lambda *names: (seen.append([path.name for path in (tmp_path / "b").glob("*")]), replace(*names)),
-    )
-    with atomic_folder(tmp_path / "b") as aside:
-        (aside / "fresh").touch()
-    assert seen == [["stale"], []]
-    assert [path.name for path in (tmp_path / "b").iterdir()] == ["fresh"]
-
-
 def fail(number: int, *file: str):
     raise OSError(number, os.strerror(number), *file)
 
@@ -211,26 +175,20 @@ def test_an_error_of_writing_names_the_output(tmp_path, kind):
     with pytest.raises(OSError) as inside, ATOMIC[kind](tmp_path / "a") as aside:
         fail(errno.EIO, str(aside / "x"))
     assert inside.value.filename == str(tmp_path / "a")
+    for file in (None, "input.h5"):  # of reading: what was read
+        with pytest.raises(OSError) as reading, ATOMIC[kind](tmp_path / "a"):
+            fail(errno.EIO, *[file] * bool(file))
+        assert reading.value.filename == file
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("file", [(), ("input.h5",)])
-def test_an_error_of_reading_names_what_was_read(tmp_path, file):
-    with pytest.raises(OSError) as error, atomic_file(tmp_path / "a"):
-        fail(errno.EIO, *file)
-    assert error.value.filename == (file[0] if file else None)
-
-
-def test_a_lasting_stream_writes_what_it_is_given(tmp_path):
+def test_a_lasting_stream_reports_a_full_disk_in_check_and_at_the_end(tmp_path):
     with LastingStream(tmp_path / "a") as stream:
         assert stream.write(b"abc") == 3 and stream.write(memoryview(b"def")) == 3
         stream.seek(1)
         assert stream.read(2) == b"bc"
         stream.check()
     assert (tmp_path / "a").read_bytes() == b"abcdef"
-
-
-def test_a_lasting_stream_reports_a_full_disk_in_check_and_at_the_end(tmp_path):
     with small_disk(tmp_path) as disk:
         with pytest.raises(OSError, match="No space left"), LastingStream(disk / "a") as stream:
             assert stream.write(bytes(3 << 20)) == 3 << 20

@@ -18,14 +18,6 @@ def test_round_trip(tmp_path):
     assert {name: str(path) for name, path in read.items()} == masks | {"x": f"{tmp_path}/train/png/x.png"}
 
 
-def test_the_table_is_sorted_by_id_whatever_the_order(tmp_path):
-    for folder, names in (("one", "abc"), ("two", "cab")):
-        write_ground_truth(tmp_path / folder, {name: f"{name}.png" for name in names})
-    text = (tmp_path / "one" / "masks.csv").read_text()
-    assert text.split() == ["id,path", "a,a.png", "b,b.png", "c,c.png"]
-    assert (tmp_path / "two" / "masks.csv").read_text() == text
-
-
 def test_a_data_set_in_a_folder_named_png_is_not_taken_for_masks_made(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write_zero_mask(tmp_path / "png" / "SegmentationClass" / "a.png")
@@ -34,9 +26,7 @@ def test_a_data_set_in_a_folder_named_png_is_not_taken_for_masks_made(tmp_path, 
 
 
 def test_a_missing_table(tmp_path):
-    with pytest.raises(
-        TagsegError, match=r"masks\.csv: no such file. Run the stage `collect_ground_truth` first"
-    ):
+    with pytest.raises(TagsegError, match=r"masks\.csv: no such file. Run the stage `collect_ground_truth`"):
         read_ground_truth(tmp_path)
 
 

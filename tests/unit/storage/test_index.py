@@ -35,13 +35,6 @@ def test_files_do_not_depend_on_the_order_of_the_images(tmp_path, index):
     assert read_index(tmp_path / "b") == index
 
 
-def test_split_and_numbers(index):
-    assert [row.id for row in index.of_split("train")] == ["a, b", "a/ü"]
-    assert index.of_split("nothing") == ()
-    assert index.class_indices(index.images[0]) == (1, 2, 3)
-    assert index.class_indices(index.images[3]) == ()
-
-
 @pytest.mark.parametrize("shards", [1, 2, 3, 7, 40])
 def test_shards_partition_the_split(shards):
     rows = [image(f"{k:03}", "train" if k % 3 else "val") for k in range(31)]
