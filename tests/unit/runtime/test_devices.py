@@ -1,5 +1,6 @@
 """Which device a job takes, and in which precision it computes."""
 
+import multiprocessing
 import os
 import tempfile
 
@@ -28,51 +29,42 @@ def gpu(number):
     return torch.device("cuda", number)
 
 
-def test_without_a_gpu_it_is_the_cpu(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+def test_without_a_gpu_or_on_request_it_is_the_cpu(two_gpus, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    with device("cpu") as where:
+        assert where == CPU
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with device() as where:
         assert where == CPU
 
 
 def test_jobs_take_free_gpus_and_share_the_first_if_none_is_free(two_gpus):
-    with device() as first, device() as second, device() as third:
-        assert (first, second, third) == (gpu(0), gpu(1), gpu(0))
-
-
-def test_a_gpu_is_free_again_when_its_job_ends(two_gpus):
     with device() as first:
-        with device() as second:
-            pass
-        with device() as third:
-            assert (first, second, third) == (gpu(0), gpu(1), gpu(1))
+        for _ in range(2):  # it is free again when its job ends
+            with device() as second, device() as third:
+                assert (first, second, third) == (gpu(0), gpu(1), gpu(0))
     with device() as where:
         assert where == gpu(0)
 
 
 def test_another_process_is_respected(two_gpus):
     """A child holds the first GPU; the lock is the file's, not the process's."""
-    ready, tells = os.pipe()
-    done, tell = os.pipe()
-    child = os.fork()
-    if child == 0:
-        try:
-            os.close(tell)
-            with device():
-                os.write(tells, b"x")
-                os.read(done, 1)
-        finally:
-            os._exit(0)
-    os.close(tells)
-    assert os.read(ready, 1) == b"x"
+    ours, theirs = multiprocessing.Pipe()
+
+    def hold():
+        with device():
+            theirs.send("held")
+            theirs.recv()
+
+    child = multiprocessing.get_context("fork").Process(target=hold)
+    child.start()
+    assert ours.recv() == "held"
     with device() as where:
         assert where == gpu(1)
-    os.close(tell)
-    os.waitpid(child, 0)
+    ours.send("go on")
+    child.join()
     with device() as where:
         assert where == gpu(0)
-    os.close(ready)
-    os.close(done)
 
 
 def test_a_gpu_from_the_scheduler_is_taken_without_a_lock(two_gpus, monkeypatch):
@@ -91,36 +83,16 @@ def test_of_several_visible_gpus_each_job_takes_another(two_gpus, monkeypatch):
         assert {lock.name for lock in folder.iterdir()} == {"5.lock", "3.lock"}
 
 
-def test_cpu_wins(two_gpus, monkeypatch):
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
-    with device("cpu") as where:
-        assert where == CPU
-
-
 def product_type(precision):
     with autocast(CPU, precision):
         return (torch.ones(2, 2) @ torch.ones(2, 2)).dtype
 
 
-@pytest.mark.parametrize("hardware", [False, True])
-def test_a_named_precision_is_used(monkeypatch, hardware):
-    monkeypatch.setattr(devices, "_has_bfloat16", lambda where: hardware)
-    assert product_type("float32") == torch.float32
-    assert product_type("bfloat16") == torch.bfloat16
-
-
 @pytest.mark.parametrize(("hardware", "expected"), [(False, torch.float32), (True, torch.bfloat16)])
-def test_auto_goes_by_the_hardware(monkeypatch, hardware, expected):
+def test_a_named_precision_is_used_and_auto_goes_by_the_hardware(monkeypatch, hardware, expected):
     monkeypatch.setattr(devices, "_has_bfloat16", lambda where: hardware)
+    assert product_type("float32") == torch.float32 and product_type("bfloat16") == torch.bfloat16
     assert product_type("auto") == expected
-
-
-def test_threads_are_the_configured_ones_and_keep_to_the_cores(settings_of_torch, monkeypatch):
-    kept = []
-    monkeypatch.setattr(devices, "keep_to_cores", lambda cores, threads: kept.append((cores, threads)))
-    monkeypatch.setenv(THREADS, "3")
-    prepare(1, deterministic=False)
-    assert torch.get_num_threads() == 3 and kept == [(1, 3)]
 
 
 @pytest.fixture
@@ -136,29 +108,35 @@ def settings_of_torch(monkeypatch):
     os.environ.pop("CUBLAS_WORKSPACE_CONFIG", None)
 
 
-def test_deterministic_algorithms_are_switched_on(settings_of_torch):
+def test_threads_are_the_configured_ones_and_deterministic_algorithms_are_switched_on(
+    settings_of_torch, monkeypatch
+):
+    kept = []
+    monkeypatch.setattr(devices, "keep_to_cores", lambda cores, threads: kept.append((cores, threads)))
+    monkeypatch.setenv(THREADS, "3")
     prepare(1, deterministic=True)
+    assert torch.get_num_threads() == 3 and kept == [(1, 3)]
     assert torch.are_deterministic_algorithms_enabled()
     assert torch.is_deterministic_algorithms_warn_only_enabled()
     assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
     assert not torch.backends.cudnn.benchmark
 
 
-def test_processes_that_train_together_share_the_threads(settings_of_torch, monkeypatch):
+@pytest.fixture
+def two_processes(monkeypatch):
     for name, value in {"RANK": "0", "WORLD_SIZE": "2", "TORCHELASTIC_RUN_ID": "a run"}.items():
         monkeypatch.setenv(name, value)
+
+
+def test_processes_that_train_together_share_the_threads(settings_of_torch, two_processes):
     prepare(4, deterministic=False)
     assert torch.get_num_threads() == 2
     assert (workers(gpu(0), 4), workers(CPU, 4)) == (2, 0)
 
 
-def test_processes_that_train_together_never_share_a_gpu(two_gpus, monkeypatch):
-    for name, value in {"RANK": "0", "WORLD_SIZE": "2", "TORCHELASTIC_RUN_ID": "a run"}.items():
-        monkeypatch.setenv(name, value)
+def test_processes_that_train_together_never_share_a_gpu(two_gpus, two_processes):
     with device() as first, device() as second:
         assert (first, second) == (gpu(0), gpu(1))
-        with (
-            pytest.raises(TagsegError, match="^gpus: fewer than 2 of 2 GPUs are free. Lower `gpus`"),
-            device(),
-        ):
+        message = "^gpus: fewer than 2 of 2 GPUs are free. Lower `gpus`"
+        with pytest.raises(TagsegError, match=message), device():
             pass
