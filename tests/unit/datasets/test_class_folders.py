@@ -113,6 +113,9 @@ def test_all_problems_are_reported_with_their_files(folder):
     (folder / "dog" / "empty.png").write_bytes(b"")
     (folder / "dog" / "phone.HEIC").write_bytes(b"x")
     (folder / "dog" / "again").symlink_to(folder)
+    (folder.parent / "other").mkdir()
+    (folder.parent / "other" / "back").symlink_to(folder / "train")
+    (folder / "train" / "out").symlink_to(folder.parent / "other")
     expected = [
         ("a;b/1.jpg", "class 'a;b' h"),
         ("dog/again", "a link to a parent folder. Remove it."),
@@ -120,6 +123,7 @@ def test_all_problems_are_reported_with_their_files(folder):
         ("dog/empty.png", "not a readable image ("),
         ("dog/phone.HEIC", "this image format is not read. Convert it to one of .bmp, .jfif, "),
         ("stray.jpg", "not in a class folder. Move it into one below the folder, or remove it."),
+        ("train/out/back", "a link to a parent folder. Remove it."),
     ]
     for (path, line, text), (expected_path, start) in zip(problems(folder), expected, strict=True):
         assert (path, line) == (expected_path, 0) and text.startswith(start)

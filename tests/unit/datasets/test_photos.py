@@ -1,14 +1,16 @@
-"""Own images with a table of labels: ids, tags, class list, all problems together; and images without a table."""
+"""Own images with a table of labels: ids, tags, class list, all problems together; images without a table; masks."""
 
 import os
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from helpers import write_image, write_labels, write_zero_mask
 from tagseg.datasets.folder.reader import index_photos, index_unlabelled, photos_ground_truth
+from tagseg.datasets.problems import DatasetProblems
 from tagseg.runtime.errors import TagsegError
-from tagseg.storage.index import SPLITS
+from tagseg.storage.index import SPLITS, Index
 
 CLASSES = ("background", "dog")
 REAL = Path(__file__).parents[3].parent / "shared" / "data" / "photos15"
@@ -16,10 +18,6 @@ REAL = Path(__file__).parents[3].parent / "shared" / "data" / "photos15"
 
 def index(folder, random_seed=0, val_fraction=0.25, **options):
     return index_photos(folder, random_seed=random_seed, val_fraction=val_fraction, **options)
-
-
-def rows_by_id(result):
-    return {row.id: row for row in result.images}
 
 
 def failure(folder):
@@ -30,6 +28,16 @@ def failure(folder):
 
 def problems(folder):
     return list(failure(folder).problems)
+
+
+def ground_truth(folder, split=None, result=None):
+    """Return the masks of one split or of all, as paths below SegmentationClass."""
+    result = result or index(folder)
+    found = {}
+    for one in [split] if split else SPLITS:
+        found |= photos_ground_truth(folder, result, one, folder / "unused")
+    assert not (folder / "unused").exists()
+    return {name: str(Path(path).relative_to(folder / "SegmentationClass")) for name, path in found.items()}
 
 
 @pytest.fixture
@@ -47,7 +55,7 @@ def folder(tmp_path):
 
 def test_ids_paths_tags_and_sizes(folder):
     result = index(folder)
-    rows = rows_by_id(result)
+    rows = {row.id: row for row in result.images}
     assert result.classes == ("background", "Straße", "cat", "dog")
     assert list(rows) == sorted(rows) == ["Große 犬 1", "a/one", "b/one", "two.jpg", "two.png"]
     assert rows["a/one"].path == str(folder / "a" / "one.jpg")
@@ -55,6 +63,10 @@ def test_ids_paths_tags_and_sizes(folder):
     assert {(row.width, row.height) for row in rows.values()} == {(12, 8)}
     assert rows["Große 犬 1"].split == "test" and rows["b/one"].split == "val"
     assert rows["Große 犬 1"].path == str(folder / "Große 犬 1.webp") and rows["Große 犬 1"].tags == ()
+    (folder / "classes.txt").write_text("background\nzebra\ndog\ncat\nStraße\n", encoding="utf-8")
+    result = index(folder)  # the list fixes the order
+    assert result.classes == ("background", "zebra", "dog", "cat", "Straße")
+    assert {row.id: row.tags for row in result.images}["b/one"] == ("dog", "cat")
 
 
 def test_ids_stay_unique_where_a_name_looks_like_another_id(tmp_path):
@@ -72,13 +84,6 @@ def test_the_table_may_be_anywhere_its_images_are_in_the_folder(folder, tmp_path
     assert [row.id for row in index(folder, labels=named).images] == ["x, y"]
 
 
-def test_class_list_fixes_the_order(folder):
-    (folder / "classes.txt").write_text("background\nzebra\ndog\ncat\nStraße\n", encoding="utf-8")
-    result = index(folder)
-    assert result.classes == ("background", "zebra", "dog", "cat", "Straße")
-    assert rows_by_id(result)["b/one"].tags == ("dog", "cat")
-
-
 def test_linked_images_and_folders_are_read_from_another_disk(folder, tmp_path):
     disk = tmp_path / "disk"
     for name in ("x.jpg", "photos/y.JFIF"):
@@ -87,7 +92,7 @@ def test_linked_images_and_folders_are_read_from_another_disk(folder, tmp_path):
     (folder / "linked").symlink_to(disk / "photos")
     write_labels(folder, "x.jpg,dog,train", "linked/y.JFIF,dog,train")
     (tmp_path / "link").symlink_to(folder)
-    assert list(rows_by_id(index(tmp_path / "link"))) == ["linked/y", "x"]
+    assert [row.id for row in index(tmp_path / "link").images] == ["linked/y", "x"]
 
 
 @pytest.mark.parametrize(("line", "message"), [
@@ -139,13 +144,6 @@ def test_problems_of_the_class_list_and_of_all_rows_are_reported_together(folder
     assert "class 'dog' is listed twice" in found[0].text
 
 
-@pytest.mark.parametrize("count", [0, 255])
-def test_no_class_or_too_many(folder, count):
-    write_labels(folder, f"a/one.jpg,{';'.join(f'c{k}' for k in range(count))},test")
-    ((path, line, text),) = problems(folder)
-    assert (path, line) == ("", 0) and f"{count} classes" in text
-
-
 @pytest.mark.parametrize(("labels", "message"), [
     ("gone.csv", r"gone\.csv: no such file\. Write a table"),
     ("labels.xlsx", r"labels\.xlsx: not a table of labels. Give it a name that ends in \.csv, \.tsv, \.jsonl, "),
@@ -156,14 +154,8 @@ def test_bad_name_of_a_table(folder, labels, message):
     (folder / "labels.jsonl").write_text("{}")
     with pytest.raises(TagsegError, match=message):
         index(folder, labels=labels)
-
-
-def test_missing_table_and_folder(folder):
-    (folder / "labels.csv").unlink()
-    write_image(folder / "flat" / "a.jpg")
-    text = str(failure(folder / "flat"))
-    assert "flat/labels.csv: no such file. Write a table there" in text and "one folder per class" in text
-    assert "gone: no such folder. Name the folder" in str(failure(folder / "gone"))
+    with pytest.raises(TagsegError, match="gone: no such folder. Name the folder"):
+        index(folder / "gone")
 
 
 def test_new_images_are_listed_without_those_of_our_results(folder, monkeypatch):
@@ -203,6 +195,49 @@ def test_a_folder_without_any_readable_image(tmp_path):
     (tmp_path / "a.jpg").write_bytes(b"")
     with pytest.raises(TagsegError, match=r"no readable image. .*a\.jpg: not a read"):
         index_unlabelled(tmp_path, CLASSES)
+
+
+def test_masks_by_id_and_by_unique_stem(folder):
+    assert ground_truth(folder) == {}
+    for name in ("a/one.png", "one.png", "two.png", "two.jpg.png", "Große 犬 1.png"):
+        write_zero_mask(folder / "SegmentationClass" / name)
+    assert ground_truth(folder) == {  # two images have the stem "one", and two "two"
+        "a/one": "a/one.png", "two.jpg": "two.jpg.png", "Große 犬 1": "Große 犬 1.png",
+    }  # fmt: skip
+    assert ground_truth(folder, "test") == {"Große 犬 1": "Große 犬 1.png"}
+
+
+def test_stem_is_unique_in_the_whole_index_not_in_its_split(folder):
+    write_zero_mask(folder / "SegmentationClass" / "one.png")
+    assert ground_truth(folder, "val") == {}
+    result = index(folder)
+    alone = Index(result.classes, tuple(row for row in result.images if row.id != "a/one"))
+    assert ground_truth(folder, "val", alone) == {"b/one": "one.png"}
+
+
+def test_mask_fits_the_image_after_exif_rotation(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    write_image(tmp_path / "a.jpg", width=12, height=8, exif=exif)
+    write_zero_mask(tmp_path / "SegmentationClass" / "a.png", width=8, height=12)
+    write_labels(tmp_path, "a.jpg,dog,train")
+    (row,) = index(tmp_path).images
+    assert (row.width, row.height) == (8, 12) and ground_truth(tmp_path) == {"a": "a.png"}
+
+
+def test_all_bad_masks_are_told(folder, tmp_path):
+    masks = folder / "SegmentationClass"
+    write_zero_mask(masks / "a" / "one.png", width=5, height=5)
+    (masks / "two.jpg.png").write_bytes(b"no PNG")
+    (masks / "two.png.png").symlink_to(write_zero_mask(tmp_path / "elsewhere.png"))
+    (masks / "Große 犬 1.png").mkdir()
+    with pytest.raises(DatasetProblems) as caught:
+        ground_truth(folder, "train")
+    a, b = caught.value.problems
+    assert a == ("SegmentationClass/a/one.png", 0, a.text) and "5x5 pixels, but the image" in a.text
+    assert b == ("SegmentationClass/two.jpg.png", 0, b.text) and "not a readable PNG" in b.text
+    with pytest.raises(DatasetProblems, match="1 problem\n.*Große 犬 1.png: not a file"):
+        ground_truth(folder, "test")
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="the real images are not on this machine")
