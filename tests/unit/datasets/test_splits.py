@@ -22,14 +22,6 @@ def test_the_split_is_even_over_the_classes_and_depends_on_the_seed():
     assert set(choose_splits(rows, 1, 0)) == {"train"}
 
 
-def test_a_class_that_is_never_the_rarest_stays_in_train():
-    """Both images of c count for other classes, and go to val together with one seed in four."""
-    rows = rows_of("ac", "a", "bc", "b")
-    for seed in range(30):
-        splits = choose_splits(rows, seed, 0.5)
-        assert "train" in (splits[0], splits[2]) and splits.count("val") in (1, 2)
-
-
 def random_rows(rng):
     """Return rows with one to three of five classes, some with a split already."""
     return [

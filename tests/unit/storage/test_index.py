@@ -18,21 +18,18 @@ def index():
         image("a, b", tags=CLASSES[1:]),
         image("a/ü", tags=("Straße",)),
         image("c", "val"),
-        image("d", "test", tags=()),
+        image("d", "test", ()),
     )
     return Index(CLASSES, rows)
 
 
-def test_round_trip(tmp_path, index):
-    write_index(tmp_path / "new" / "index", index)
-    assert read_index(tmp_path / "new" / "index") == index
-
-
-def test_files_do_not_depend_on_the_order_of_the_images(tmp_path, index):
+def test_round_trip_in_any_order_of_the_images(tmp_path, index):
+    with pytest.raises(TagsegError, match=r"classes\.csv: no such file. Run the stage"):
+        read_index(tmp_path)
     write_index(tmp_path / "a", index)
     write_index(tmp_path / "b", Index(index.classes, index.images[::-1]))
     assert (tmp_path / "a/index.csv").read_bytes() == (tmp_path / "b/index.csv").read_bytes()
-    assert read_index(tmp_path / "b") == index
+    assert read_index(tmp_path / "a") == read_index(tmp_path / "b") == index
 
 
 @pytest.mark.parametrize("shards", [1, 2, 3, 7, 40])
@@ -43,8 +40,7 @@ def test_shards_partition_the_split(shards):
     together = [row.id for part in parts for row in part]
     assert sorted(together) == [row.id for row in index.of_split("train")]
     assert len(set(together)) == len(together) == 20
-    sizes = [len(part) for part in parts]
-    assert max(sizes) - min(sizes) <= 1
+    assert max(map(len, parts)) - min(map(len, parts)) <= 1
 
 
 @pytest.mark.parametrize("number", [-1, 2])
@@ -54,21 +50,16 @@ def test_a_shard_that_does_not_exist_is_refused(index, number):
         index.shard("train", number, 2)
 
 
-def test_missing_index(tmp_path):
-    with pytest.raises(TagsegError, match=r"classes\.csv: no such file. Run the stage"):
-        read_index(tmp_path)
-
-
 @pytest.mark.parametrize(("old", "new", "message"), [
     ("id,path", "name,path", r"index\.csv: .*no column 'id'"),
     (",12,8,", ",twelve,8,", r"index\.csv: malformed row .*twelve"),
-    ("id,path", "id,ü", r"index\.csv: .*no column 'path'"),
+    ("id,path", "id,ü", r"index\.csv: not a table of tagseg"),
     (",12,8,val,dog", "", r"index\.csv: not a table of tagseg .malformed row 'c'"),
 ])  # fmt: skip
 def test_malformed_index(tmp_path, index, old, new, message):
     write_index(tmp_path, index)
     path = tmp_path / "index.csv"
-    path.write_bytes(path.read_bytes().replace(old.encode(), new.encode()))
+    path.write_bytes(path.read_bytes().replace(old.encode(), new.encode("latin-1")))
     with pytest.raises(TagsegError, match=message):
         read_index(tmp_path)
 
@@ -86,10 +77,7 @@ def test_doubled_too_few_or_too_many_classes():
     many = [f"class {k}" for k in range(255)]
     check_class_names(["dog", "Straße", "naïve art", "b-2_(x)", "犬"], "here")
     check_class_names(many[1:], "here")
-    for names, message in (
-        (["cat", "dog", "cat"], "class 'cat' is listed twice"),
-        ([], "0 cl"),
-        (many, "255 cl"),
-    ):
+    twice = ["cat", "dog", "cat"]
+    for names, message in ((twice, "class 'cat' is listed twice"), ([], "0 classes"), (many, "255 classes")):
         with pytest.raises(TagsegError, match=f"here: {message}"):
             check_class_names(names, "here")

@@ -63,46 +63,29 @@ def test_shards_without_images_are_empty(tmp_path):
     assert read_all(tmp_path / "a.h5") == [] and read_cam(tmp_path / "cam.h5") == {}
 
 
-def without_maps(path, maps):
-    with write_maps(path, IDS):
-        pass
-
-
-def without_node(path, maps):
-    write_shard(path, maps)
-    with h5py.File(path, "r+") as file:
-        del file.attrs["node"]
-
-
-def with_a_chunk_missing(path, maps):
-    """HDF5 would return zeros for it."""
-    write_shard(path, maps)
-    with h5py.File(path, "r+") as file:
-        shape = file["8"].shape
-        file.create_dataset("16", shape, np.float16, chunks=(1, *shape[1:]))[0] = maps[0]
-
-
-def truncated(path, maps):
-    write_shard(path, maps)
-    path.write_bytes(path.read_bytes()[:700])
-
-
-def with_a_changed_chunk(path, maps):
-    write_shard(path, maps)
-    with h5py.File(path) as file:
-        chunk = file["8"].id.get_chunk_info(1)
+def damage(path, maps, kind):
+    """Damage a shard in the way that its kind says."""
     content = bytearray(path.read_bytes())
-    content[chunk.byte_offset + chunk.size - 6] ^= 1
-    path.write_bytes(content)
+    with h5py.File(path, "r+") as file:
+        shape, chunk = file["8"].shape, file["8"].id.get_chunk_info(1)
+        if kind == "a chunk missing":  # HDF5 would return zeros for it
+            file.create_dataset("16", shape, np.float16, chunks=(1, *shape[1:]))[0] = maps[0]
+        if kind == "no node":
+            del file.attrs["node"]
+    if kind == "truncated":
+        path.write_bytes(content[:700])
+    if kind == "a changed chunk":
+        content[chunk.byte_offset + chunk.size - 6] ^= 1
+        path.write_bytes(content)
+    if kind == "no maps":
+        with write_maps(path, IDS):
+            pass
 
 
-DAMAGES = {damage.__name__: damage for damage in
-           (without_maps, without_node, with_a_chunk_missing, truncated, with_a_changed_chunk)}  # fmt: skip
-
-
-@pytest.mark.parametrize("damage", DAMAGES)
-def test_a_damaged_shard_is_named(tmp_path, maps, damage):
-    DAMAGES[damage](tmp_path / "a.h5", maps)
+@pytest.mark.parametrize("kind", ["no maps", "no node", "a chunk missing", "truncated", "a changed chunk"])
+def test_a_damaged_shard_is_named(tmp_path, maps, kind):
+    write_shard(tmp_path / "a.h5", maps)
+    damage(tmp_path / "a.h5", maps, kind)
     with pytest.raises(TagsegError, match=NOT_OURS):
         read_all(tmp_path / "a.h5")
 
