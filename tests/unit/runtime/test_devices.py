@@ -108,18 +108,15 @@ def settings_of_torch(monkeypatch):
     os.environ.pop("CUBLAS_WORKSPACE_CONFIG", None)
 
 
-def test_threads_are_the_configured_ones_and_deterministic_algorithms_are_switched_on(
-    settings_of_torch, monkeypatch
-):
+def test_the_configured_threads_and_deterministic_algorithms_are_set(settings_of_torch, monkeypatch):
     kept = []
     monkeypatch.setattr(devices, "keep_to_cores", lambda cores, threads: kept.append((cores, threads)))
     monkeypatch.setenv(THREADS, "3")
     prepare(1, deterministic=True)
     assert torch.get_num_threads() == 3 and kept == [(1, 3)]
-    assert torch.are_deterministic_algorithms_enabled()
+    assert torch.are_deterministic_algorithms_enabled() and not torch.backends.cudnn.benchmark
     assert torch.is_deterministic_algorithms_warn_only_enabled()
     assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
-    assert not torch.backends.cudnn.benchmark
 
 
 @pytest.fixture

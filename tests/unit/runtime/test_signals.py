@@ -107,15 +107,6 @@ commandline.run(main)
 """
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_an_interrupted_stage_leaves_nothing(tmp_path, number, status):
-    job = start(WRITES, tmp_path / "folder", tmp_path / "file")
-    lines_until(job, "under way")
-    job.send_signal(number)
-    assert ended(job) == (status, [f"Interrupted by {number.name}. Run again to resume."])
-    assert not list(tmp_path.iterdir())
-
-
 POOL = """
 import os, signal, sys, time
 from tagseg.runtime import commandline
@@ -143,24 +134,18 @@ def test_a_killed_process_of_a_pool_ends_the_stage_with_a_line(tmp_path):
     assert lines[:-1] == ["under way"] and not list(tmp_path.iterdir())
 
 
-def test_a_stage_with_a_pool_ends_if_it_alone_is_interrupted(tmp_path):
-    job = start(POOL, tmp_path / "shard", "sleep", start_new_session=True)
-    lines_until(job, "under way")
-    job.terminate()
-    assert ended(job) == (143, ["Interrupted by SIGTERM. Run again to resume."])
-    assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize("number, status", [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_stage_with_a_pool_ends_at_once_if_all_its_processes_are_interrupted(tmp_path, number, status):
-    """As clusters and terminals do it; one process is deep in a computation that takes a minute."""
-    job = start(POOL, tmp_path / "shard", "compute", start_new_session=True)
+@pytest.mark.parametrize(("script", "deed", "number", "status"), [
+    (WRITES, "", signal.SIGTERM, 143), (WRITES, "", signal.SIGINT, 130), (POOL, "sleep", signal.SIGTERM, 143),
+    (POOL, "compute", signal.SIGTERM, 143), (POOL, "compute", signal.SIGINT, 130),
+])  # fmt: skip
+def test_an_interrupted_stage_ends_at_once_and_leaves_nothing(tmp_path, script, deed, number, status):
+    """Clusters and terminals signal all its processes, also the one that computes for a minute."""
+    job = start(script, tmp_path / "shard", deed or tmp_path / "file", start_new_session=True)
     lines_until(job, "under way")
     started = time.monotonic()
-    os.killpg(job.pid, number)
+    (os.killpg if deed == "compute" else os.kill)(job.pid, number)
     assert ended(job) == (status, [f"Interrupted by {number.name}. Run again to resume."])
-    assert time.monotonic() - started < 10
-    assert not list(tmp_path.iterdir())
+    assert time.monotonic() - started < 10 and not list(tmp_path.iterdir())
 
 
 READS = """

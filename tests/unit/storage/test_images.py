@@ -119,14 +119,11 @@ def test_grey_mask_keeps_its_labels(tmp_path, bits, raw, labels):
 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "LA", "I;16"])
-def test_mask_with_colours_is_rejected(tmp_path, mode):
+def test_mask_with_colours_or_a_label_out_of_range_is_refused(tmp_path, mode):
     path = save(tmp_path / "a.png", Image.new(mode, (3, 2)))
     with pytest.raises(TagsegError, match=r"a\.png: mode .* one label per pixel"):
         images.read_mask(path)
-
-
-def test_mask_with_label_out_of_range(tmp_path):
-    path = save(tmp_path / "a.png", np.array([[0, 3, 255]], np.uint8))
+    images.write_mask(path, np.array([[0, 3, 255]], np.uint8))
     assert images.read_mask(path, classes=4).max() == 255
     with pytest.raises(TagsegError, match=r"a\.png: label 3, but the last class is 2"):
         images.read_mask(path, classes=3)
@@ -211,16 +208,15 @@ def test_png_with_wrong_checksum(tmp_path, reader, after):
 
 @pytest.mark.parametrize("step", ["open", "load"])
 def test_an_error_of_the_machine_says_nothing_of_the_image(tmp_path, colours, monkeypatch, step):
+    def lost(*_, **__):
+        raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+
     path = save(tmp_path / "a.jpg", colours)
     place = (images.Image, "open") if step == "open" else (Image.Image, "convert")
     monkeypatch.setattr(*place, lost)
     with pytest.raises(TagsegError, match=r"a\.jpg: cannot be read \(Stale file handle\)") as caught:
         images.read_image(path)
     assert not isinstance(caught.value, images.UnreadableImage)
-
-
-def lost(*_, **__):
-    raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
 
 
 def test_no_other_exception_from_damaged_bytes(tmp_path, colours):
