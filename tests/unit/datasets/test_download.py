@@ -35,19 +35,12 @@ class Handler(BaseHTTPRequestHandler):
             self.send_response(301)
             self.send_header("Location", file.moved_to)
             self.end_headers()
-        elif self.asks_for_the_rest() and self.start() >= len(file.content):
-            self.send_error(416)
         else:
-            self.send_file(self.start() if self.asks_for_the_rest() else 0)
+            asked = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
+            start = int(asked[1]) if asked and file.ranges else 0
+            self.send_file(file, start) if start < len(file.content) else self.send_error(416)
 
-    def start(self):
-        return int(re.fullmatch(r"bytes=(\d+)-", self.headers["Range"])[1])
-
-    def asks_for_the_rest(self):
-        return bool(self.headers.get("Range")) and self.server.file.ranges
-
-    def send_file(self, start):
-        file = self.server.file
+    def send_file(self, file, start):
         self.send_response(206 if start else 200)
         headers = {"Content-Type": file.form, "Content-Encoding": file.encoding}
         if file.sized:

@@ -1,7 +1,6 @@
-"""Tables of labels: the same content in every format, tables of other programs, and all problems with their lines."""
+"""Tables of labels: the same content in every format, tables of other programs, problems by line; the split."""
 
 import csv
-import io
 import json
 import random
 import unicodedata
@@ -12,6 +11,7 @@ import pytest
 from helpers import write_image
 from tagseg.datasets.folder.labels_table import Row, read_rows
 from tagseg.datasets.folder.reader import index_photos
+from tagseg.datasets.folder.splits import choose_splits
 from tagseg.datasets.problems import DatasetProblems
 from tagseg.runtime.errors import TagsegError
 
@@ -26,12 +26,12 @@ def read(folder, labels=None):
 
 
 def write_formats(folder, rows):
+    """Write the rows as CSV, TSV and JSON lines."""
     for name, delimiter in {"labels.csv": ",", "labels.tsv": "\t"}.items():
-        text = io.StringIO()
-        writer = csv.writer(text, delimiter=delimiter)
-        writer.writerow(("image", "labels", "split"))
-        writer.writerows((image, ";".join(tags), split) for image, tags, split in rows)
-        write_table(folder, name, text.getvalue())
+        with open(folder / name, "w", newline="", encoding="utf-8") as stream:
+            writer = csv.writer(stream, delimiter=delimiter)
+            writer.writerow(("image", "labels", "split"))
+            writer.writerows((image, ";".join(tags), split) for image, tags, split in rows)
     lines = (json.dumps({"image": image, "labels": tags, "split": split}) for image, tags, split in rows)
     write_table(folder, "labels.jsonl", "\n".join(lines))
     return ["labels.csv", "labels.tsv", "labels.jsonl"]
@@ -112,17 +112,6 @@ def test_labels_that_join_other_classes_are_refused_unless_listed(tmp_path, join
 GOOD = '{"image": "good.jpg", "labels": ["dog"]}'
 
 
-def problems_of(folder, name, content):
-    """Return the texts of the problems; each has to be in line 2 of the table."""
-    write_image(folder / "good.jpg")
-    write_image(folder / "a.jpg")
-    write_table(folder, name, content)
-    with pytest.raises(DatasetProblems) as caught:
-        read(folder)
-    assert {tuple(problem[:2]) for problem in caught.value.problems} == {(name, 2)}
-    return [problem.text for problem in caught.value.problems]
-
-
 @pytest.mark.parametrize(("line", "text"), [
     ('{"image": "a.jpg", "labels": ["dog"]', "Invalid JSON: EOF while parsing"),
     ("3", "should be an object"),
@@ -134,21 +123,22 @@ def problems_of(folder, name, content):
     ('{"image": "a\\u0000.jpg", "labels": ["dog"]}', "a\\x00.jpg: the path is not UTF-8 text"),
     ('{"image": "../a\\n.jpg", "labels": ["dog"]}', "../a\\n.jpg: the path leaves the folder"),
     ('{"image": "./good.jpg", "labels": ["cat"]}', "good.jpg: already in line 1. Remove one of the two rows, and"),
-])  # fmt: skip
-def test_bad_json_line(tmp_path, line, text):
-    assert any(text in problem for problem in problems_of(tmp_path, "labels.jsonl", f"{GOOD}\n{line}\n"))
-
-
-@pytest.mark.parametrize(("line", "text"), [
     ("a.jpg\tdog\tval\tcat",
      'a.jpg: more cells than columns. Write the labels into one cell with quotes: "dog;person".'),
     ("a.jpg\t;\t", "a.jpg: no tag. Name the classes in the image, or remove the row."),
     ("a.jpg\tdog\tdev", "a.jpg: split 'dev' is unknown. Use train, val, test, or leave it empty."),
     ("\tdog\tval", "no path. Name the image's file."),
 ])  # fmt: skip
-def test_bad_tsv_line(tmp_path, line, text):
-    content = f"image\tlabels\tsplit\r\n{line}\r\ngood.jpg\tdog\ttrain\r\n"
-    assert problems_of(tmp_path, "labels.tsv", content) == [text]
+def test_bad_line(tmp_path, line, text):
+    for name in ("good.jpg", "a.jpg"):
+        write_image(tmp_path / name)
+    tsv = f"image\tlabels\tsplit\r\n{line}\r\ngood.jpg\tdog\ttrain\r\n"
+    table = ("labels.tsv", tsv) if "\t" in line else ("labels.jsonl", f"{GOOD}\n{line}\n")
+    write_table(tmp_path, *table)
+    with pytest.raises(DatasetProblems) as caught:
+        read(tmp_path)
+    assert {tuple(problem[:2]) for problem in caught.value.problems} == {(table[0], 2)}
+    assert any(text in problem.text for problem in caught.value.problems)
 
 
 def test_problems_of_all_lines_are_reported_together(tmp_path):
@@ -181,3 +171,48 @@ def test_unreadable_table(tmp_path, name, content, message):
     with pytest.raises(TagsegError, match=rf"{name}: {message}") as caught:
         read(tmp_path)
     assert not isinstance(caught.value, DatasetProblems)
+
+
+def rows_of(*tags: str) -> list[Row]:
+    """Return rows without a split; each letter is a class."""
+    return [Row(PurePosixPath(f"{k:02}.jpg"), frozenset(letters), "") for k, letters in enumerate(tags)]
+
+
+def test_the_split_is_even_over_the_classes_and_depends_on_the_seed():
+    rows = rows_of(*["c"] * 40, *["d"] * 16, *["cd"] * 4)
+    first = choose_splits(rows, 1, 0.25)
+    assert first.count("val") == 15 and first[:40].count("val") == 10 and set(first) == {"train", "val"}
+    assert choose_splits(rows, 1, 0.25) == first != choose_splits(rows, 2, 0.25)
+    assert set(choose_splits(rows, 1, 0)) == {"train"}
+
+
+SOME_SPLITS = ["", "", "", "train", "val", "test"]
+
+
+def random_rows(rng):
+    """Return rows with one to three of five classes, some with a split already."""
+    return [
+        Row(
+            PurePosixPath(f"{k}.jpg"),
+            frozenset(rng.sample("abcde", rng.randint(1, 3))),
+            rng.choice(SOME_SPLITS),
+        )
+        for k in range(rng.choice([8, 12, 60]))
+    ]
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_random_rows_keep_their_splits_every_class_in_train_and_the_fraction(seed):
+    rng = random.Random(seed)
+    rows, fraction = random_rows(rng), rng.random() * 0.9
+    splits = dict(zip(rows, choose_splits(rows, seed, fraction), strict=True))
+    assert all(split == row.split for row, split in splits.items() if row.split)
+    free = [row for row in rows if not row.split]
+    assert all(splits[row] in ("train", "val") for row in free)
+    for tag in {tag for row in free for tag in row.tags}:
+        assert any(tag in row.tags and split == "train" for row, split in splits.items())
+    # Each of at most five groups is rounded by at most a half, and each class takes back at most one.
+    expected, found = fraction * len(free), sum(splits[row] == "val" for row in free)
+    assert expected - 5 * 1.5 - 5 <= found <= expected + 5 * 0.5
+    shuffled = rng.sample(rows, len(rows))
+    assert dict(zip(shuffled, choose_splits(shuffled, seed, fraction), strict=True)) == splits

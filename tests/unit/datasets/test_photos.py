@@ -187,14 +187,12 @@ def test_unreadable_new_images_are_skipped_with_a_message(folder):
     expected = {"cut.jpg", "text.jpg", "loop.jpg", "pipe.jpg", "phone.HEIC"} | not_utf8
     assert {message.split(": ")[0] for message in messages} == expected
     assert any("this image format is not read. Convert it to one of .bmp" in message for message in messages)
-
-
-def test_a_folder_without_any_readable_image(tmp_path):
+    (folder / "none").mkdir()
     with pytest.raises(TagsegError, match=r"no readable image. Put images there \(\.b"):
-        index_unlabelled(tmp_path, CLASSES)
-    (tmp_path / "a.jpg").write_bytes(b"")
+        index_unlabelled(folder / "none", CLASSES)
+    (folder / "none" / "a.jpg").write_bytes(b"")
     with pytest.raises(TagsegError, match=r"no readable image. .*a\.jpg: not a read"):
-        index_unlabelled(tmp_path, CLASSES)
+        index_unlabelled(folder / "none", CLASSES)
 
 
 def test_masks_by_id_and_by_unique_stem(folder):
@@ -205,14 +203,20 @@ def test_masks_by_id_and_by_unique_stem(folder):
         "a/one": "a/one.png", "two.jpg": "two.jpg.png", "Große 犬 1": "Große 犬 1.png",
     }  # fmt: skip
     assert ground_truth(folder, "test") == {"Große 犬 1": "Große 犬 1.png"}
-
-
-def test_stem_is_unique_in_the_whole_index_not_in_its_split(folder):
-    write_zero_mask(folder / "SegmentationClass" / "one.png")
-    assert ground_truth(folder, "val") == {}
+    (folder / "SegmentationClass" / "a" / "one.png").unlink()
+    assert ground_truth(folder, "val") == {}  # a stem is unique in the whole index
     result = index(folder)
     alone = Index(result.classes, tuple(row for row in result.images if row.id != "a/one"))
     assert ground_truth(folder, "val", alone) == {"b/one": "one.png"}
+
+
+def test_a_mask_of_another_images_id_is_not_taken(tmp_path):
+    names = "a.jpg", "a.png", "b/a.jpg.png"
+    for name in names:
+        write_image(tmp_path / name)
+    write_labels(tmp_path, *(f"{name},dog,train" for name in names))
+    write_zero_mask(tmp_path / "SegmentationClass" / "a.jpg.png")
+    assert ground_truth(tmp_path) == {"a.jpg": "a.jpg.png"}
 
 
 def test_mask_fits_the_image_after_exif_rotation(tmp_path):

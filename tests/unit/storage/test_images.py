@@ -58,31 +58,23 @@ def test_16_bits_and_floats_are_scaled_and_not_clipped(tmp_path):
     raw = b"\0" + struct.pack(">3H", 65535, 32768, 256)
     (tmp_path / "b.png").write_bytes(png_bytes(1, 1, 16, 2, raw))
     assert images.read_image(tmp_path / "b.png").tolist() == [[[255, 128, 1]]]
+    tracemalloc.start()  # without memory of many times its size
+    try:
+        images._stretch_to_8_bits(Image.new("I;16", (4000, 4000), 300))
+        assert tracemalloc.get_traced_memory()[1] < 10 * 4000 * 4000
+    finally:
+        tracemalloc.stop()
     path = save(tmp_path / "c.tif", np.array([[-1.0, 0.0, 1.0]], np.float32))
     assert images.read_image(path)[0, :, 0].tolist() == [0, 128, 255]
 
 
-def test_16_bit_grey_takes_no_memory_of_many_times_its_size():
-    values = Image.new("I;16", (4000, 4000), 300)
-    tracemalloc.start()
-    try:
-        images._stretch_to_8_bits(values)
-        assert tracemalloc.get_traced_memory()[1] < 10 * 4000 * 4000  # bytes a pixel
-    finally:
-        tracemalloc.stop()
-
-
 # What a viewer does to the stored pixels, from the EXIF standard's table of row 0 and column 0.
 UPRIGHT = {
-    1: lambda stored: stored,
-    2: lambda stored: stored[:, ::-1],
-    3: lambda stored: stored[::-1, ::-1],
-    4: lambda stored: stored[::-1],
-    5: lambda stored: stored.swapaxes(0, 1),
-    6: lambda stored: np.rot90(stored, -1),
-    7: lambda stored: stored[::-1, ::-1].swapaxes(0, 1),
-    8: lambda stored: np.rot90(stored, 1),
-}
+    1: lambda stored: stored, 2: lambda stored: stored[:, ::-1],
+    3: lambda stored: stored[::-1, ::-1], 4: lambda stored: stored[::-1],
+    5: lambda stored: stored.swapaxes(0, 1), 6: lambda stored: np.rot90(stored, -1),
+    7: lambda stored: stored[::-1, ::-1].swapaxes(0, 1), 8: lambda stored: np.rot90(stored, 1),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("orientation", UPRIGHT)
@@ -94,8 +86,7 @@ def test_exif_rotation(tmp_path, suffix, orientation):
     exif[0x0112] = orientation
     options = {"quality": 95, "subsampling": 0} if suffix == "jpg" else {}
     path = save(tmp_path / f"a.{suffix}", stored, exif=exif, **options)
-    expected = UPRIGHT[orientation](stored)
-    image = images.read_image(path)
+    expected, image = UPRIGHT[orientation](stored), images.read_image(path)
     assert image.shape == expected.shape
     np.testing.assert_allclose(image.astype(int), expected, atol=12)
 
@@ -162,25 +153,21 @@ def test_resize_map_enlarges_bilinearly(shape, size):
     np.testing.assert_allclose(resized, bilinear(values, *size), atol=1e-4)
 
 
-def test_resize_map_takes_views_and_averages_when_it_shrinks():
+def test_resized_maps_are_views_and_averages_too_and_images_keep_their_type(colours):
     values = np.random.default_rng(0).normal(size=(3, 64, 64)).transpose(1, 2, 0)[..., 1]
     assert images.resize_map(np.full((64, 64), 3.5), 5, 9) == pytest.approx(np.full((5, 9), 3.5))
     assert images.resize_map(values, 1, 1).item() == pytest.approx(values.mean(), abs=0.1)
+    resized = images.resize_image(colours, 10, 21)
+    assert resized.shape == (10, 21, 3) and resized.dtype == np.uint8
+    expected = np.dstack([bilinear(colours[..., k].astype(float), 10, 21) for k in range(3)])
+    np.testing.assert_allclose(resized, expected, atol=1.5)
 
 
 @pytest.mark.parametrize("size", [(3, 5), (20, 30), (41, 97), (1, 1)])
 def test_resize_mask_invents_no_label(size):
     mask = np.random.default_rng(0).choice(np.array([0, 7, 15, 255], np.uint8), (20, 30))
     resized = images.resize_mask(mask, *size)
-    assert resized.dtype == np.uint8 and resized.shape == size
-    assert set(np.unique(resized)) <= {0, 7, 15, 255}
-
-
-def test_resize_image(colours):
-    resized = images.resize_image(colours, 10, 21)
-    assert resized.shape == (10, 21, 3) and resized.dtype == np.uint8
-    expected = np.dstack([bilinear(colours[..., k].astype(float), 10, 21) for k in range(3)])
-    np.testing.assert_allclose(resized, expected, atol=1.5)
+    assert resized.dtype == np.uint8 and resized.shape == size and {*np.unique(resized)} <= {0, 7, 15, 255}
 
 
 def test_overlay_keeps_the_background(colours):

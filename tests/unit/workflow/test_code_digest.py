@@ -13,21 +13,15 @@ SCRIPTS = Path(tagseg.__file__).parents[1]
 
 TREE = {
     "run_stage.py": "import json\nfrom tagseg.first import thing\n",
-    "run_other.py": "import tagseg.datasets.voc\n",
-    "run_plain.py": "from tagseg import leaf\n",
-    "tagseg/__init__.py": '"""A package."""\n',
-    "tagseg/first.py": "import os\nfrom tagseg import second\n",
+    "run_other.py": "import tagseg.datasets.voc\n", "run_plain.py": "from tagseg import leaf\n",
+    "tagseg/__init__.py": '"""A package."""\n', "tagseg/first.py": "import os\nfrom tagseg import second\n",
     "tagseg/second.py": "def late():\n    from tagseg.third import thing\n",
-    "tagseg/third.py": "from tagseg.first import thing  # a circle\n",
-    "tagseg/leaf.py": "import torch\n",
-    "tagseg/datasets/__init__.py": "from tagseg.leaf import x\n",
-    "tagseg/datasets/voc.py": "",
-    "tagseg/datasets/known.csv": "a,b\n1,2\n",
-    "tagseg/datasets/page.html.j2": "<p>\n",
-    "tagseg/datasets/notes.txt": "no table",
-    "tagseg/datasets/deeper/no_package.csv": "a\n",
+    "tagseg/third.py": "from tagseg.first import thing  # a circle\n", "tagseg/leaf.py": "import torch\n",
+    "tagseg/datasets/__init__.py": "from tagseg.leaf import x\n", "tagseg/datasets/voc.py": "",
+    "tagseg/datasets/known.csv": "a,b\n1,2\n", "tagseg/datasets/page.html.j2": "<p>\n",
+    "tagseg/datasets/notes.txt": "no table", "tagseg/datasets/deeper/no_package.csv": "a\n",
     "json.py": "raise RuntimeError('not ours: no module of the package')\n",
-}
+}  # fmt: skip
 OF_STAGE = {"run_stage.py", *(f"tagseg/{name}.py" for name in ("__init__", "first", "second", "third"))}
 OF_OTHER = {
     "run_other.py", "tagseg/__init__.py", "tagseg/leaf.py",
