@@ -38,7 +38,6 @@ def write_mini_coco(root: Path, train: int = 8, val: int = 4, width: int = 48, h
 
 
 def image_entry(number: int, width: int = 12, height: int = 8, **changes) -> dict:
-    """Return an entry of `images`, with `changes`."""
     name = f"{number:012}.jpg"
     entry = {"license": 1, "file_name": name, "height": height, "width": width, "id": number}
     return {**entry, "date_captured": "2013-11-14 17:02:52", **changes}
@@ -52,7 +51,6 @@ def annotation_entry(number: int, image: int, category: int, segmentation=None, 
 
 
 def write_annotations(root: Path, split: str, images: Sequence, annotations: Sequence) -> Path:
-    """Write a split's annotation file."""
     categories = [{"supercategory": "thing", "id": n, "name": name} for n, name in CATEGORIES.items()]
     content = {"info": {"year": 2017, "version": "1.0"}, "licenses": [{"id": 1}], "images": images}
     path = root / "annotations" / f"instances_{split}2017.json"
@@ -64,8 +62,7 @@ def write_annotations(root: Path, split: str, images: Sequence, annotations: Seq
 def write_half(root: Path, split: str, images: Sequence[dict], annotations: Sequence[dict] = ()) -> Path:
     """Write a split's annotation file and images of noise."""
     for image in images:
-        path = root / f"{split}2017" / image["file_name"]
-        write_image(path, image["width"], image["height"])
+        write_image(root / f"{split}2017" / image["file_name"], image["width"], image["height"])
     return write_annotations(root, split, images, annotations)
 
 

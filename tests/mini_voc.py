@@ -37,9 +37,8 @@ def objects_of_train(place: int) -> Objects:
 TRAIN = {f"2007_{place:06}": objects_of_train(place) for place in range(12)}
 ADDED = {f"2008_{place:06}": objects_of_train(place) for place in range(12, 20)}
 """What SBD adds: images of the devkit that none of its lists of segmentation has."""
-VAL = {f"2009_{place:06}": ((VOC_CLASSES[3 * place], False),) for place in range(5)} | {
-    "2009_000099": (("person", False), ("person", False), ("horse", True)),
-}
+VAL = {f"2009_{place:06}": ((VOC_CLASSES[3 * place], False),) for place in range(5)}
+VAL["2009_000099"] = (("person", False), ("person", False), ("horse", True))
 TEST = {f"2010_{place:06}": (("person", False),) for place in range(3)}
 
 
@@ -56,7 +55,6 @@ class MiniVoc(NamedTuple):
 
 
 def write_mini_voc(folder: Path) -> MiniVoc:
-    """Write VOC 2012, its test devkit and SBD below a folder."""
     made = MiniVoc(folder / "trainval", folder / "test", folder / "sbd")
     for name, objects in ADDED.items():
         _write(made.devkit, name, objects)
@@ -101,24 +99,20 @@ def mask(name: str, objects: Objects, borders: bool) -> np.ndarray:
 def _boxes(name: str, objects: Objects) -> list[tuple[int, int, int, int]]:
     """Return x, y, x2, y2 of each object: they stand side by side."""
     width, height = size(name)
-    step = width // len(objects)
-    return [
-        (place * step + 2, 5, (place + 1) * step - 2, height - 4 - 6 * place) for place in range(len(objects))
-    ]
+    step, places = width // len(objects), range(len(objects))
+    return [(place * step + 2, 5, (place + 1) * step - 2, height - 4 - 6 * place) for place in places]
 
 
 def _write(devkit: Path, name: str, objects: Objects) -> None:
-    """Write an image and its annotation."""
     labels = mask(name, objects, borders=False)
     rng = np.random.default_rng(int(name.replace("_", "")))
     noise = rng.integers(-30, 30, (*labels.shape, 3))
     colours = np.vstack([[(110, 110, 110)], voc_palette()[1 : len(VOC_CLASSES) + 1]])
-    path = devkit / "JPEGImages" / f"{name}.jpg"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(np.clip(colours[labels] + noise, 0, 255).astype(np.uint8)).save(path, quality=95)
-    path = devkit / "Annotations" / f"{name}.xml"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(annotation(name, objects), encoding="utf-8")
+    pixels = np.clip(colours[labels] + noise, 0, 255).astype(np.uint8)
+    for folder in ("JPEGImages", "Annotations"):
+        (devkit / folder).mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(devkit / "JPEGImages" / f"{name}.jpg", quality=95)
+    (devkit / "Annotations" / f"{name}.xml").write_text(annotation(name, objects), encoding="utf-8")
 
 
 _ANNOTATION = """<annotation>
@@ -131,12 +125,8 @@ _ANNOTATION = """<annotation>
 """
 _BOX = "<bndbox><xmin>{0}</xmin><ymin>{1}</ymin><xmax>{2}</xmax><ymax>{3}</ymax></bndbox>"
 _OBJECT = """\t<object>
-\t\t<name>{name}</name>
-\t\t<pose>Unspecified</pose>
-\t\t<truncated>0</truncated>
-\t\t<difficult>{difficult}</difficult>
-\t\t{box}
-\t\t{part}
+\t\t<name>{name}</name><pose>Unspecified</pose><truncated>0</truncated><difficult>{difficult}</difficult>
+\t\t{box}{part}
 \t</object>
 """
 

@@ -26,8 +26,9 @@ FILES = {
     "kitchen/c.txt": b"not below kit/",
     "readme": b"neither",
 }
-WANTED = {UNPACKED_MARK: b""} | {
-    name.removeprefix("kit/"): content for name, content in FILES.items() if name.startswith("kit/")
+WANTED = {
+    UNPACKED_MARK: b"",
+    **{name[4:]: content for name, content in FILES.items() if name.startswith("kit/")},
 }
 SUFFIXES = (".tar", ".tgz", ".tar.xz", ".zip")
 
@@ -120,7 +121,7 @@ def test_nothing_may_be_larger_than_the_limit_or_the_disk(tmp_path, suffix, monk
 @pytest.mark.parametrize(("damage", "suffix"), [
     ("bytes", ".tar.xz"), ("bytes", ".zip"), ("cut", ".tar"), ("cut", ".tgz"), ("cut", ".zip"), ("text", ".tgz"),
 ])  # fmt: skip
-def test_damage_is_reported_and_an_older_folder_stays(tmp_path, suffix, damage):
+def test_damage_and_another_archive_are_reported_and_an_older_folder_stays(tmp_path, suffix, damage):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "old").touch()
     archive = write_archive(tmp_path / f"a{suffix}")
@@ -130,15 +131,10 @@ def test_damage_is_reported_and_an_older_folder_stays(tmp_path, suffix, damage):
     archive.write_bytes({"bytes": inverted, "cut": half, "text": b"PK is text, too"}[damage])
     with pytest.raises(TagsegError, match=rf"a\{suffix}: not a readable archive .*Delete it"):
         unpack(archive, "kit", tmp_path / "out")
-    assert names_in(tmp_path / "out") == ["old"]
-
-
-@pytest.mark.parametrize("suffix", [".tar", ".zip"])
-def test_an_archive_of_something_else_is_reported(tmp_path, suffix):
-    archive = write_archive(tmp_path / f"a{suffix}", {"kitchen/a": b"", "b/kit/a": b""})
+    write_archive(archive, {"kitchen/a": b"", "b/kit/a": b""})
     with pytest.raises(TagsegError, match="no file in kit/"):
         unpack(archive, "kit", tmp_path / "out")
-    assert not (tmp_path / "out").exists()
+    assert names_in(tmp_path / "out") == ["old"]
 
 
 def test_the_script_verifies_the_checksum_first(tmp_path):

@@ -61,13 +61,6 @@ def test_hidden_files_masks_thumbnails_and_other_files_are_skipped(folder):
     assert index(folder) == expected == index(folder, labels="folders")
 
 
-def test_a_table_takes_precedence_over_folders(folder):
-    expected = index(folder)
-    (folder / "labels.tsv").write_text("image\tlabels\ndog/1.jpg\tcat\n")
-    assert tags(index(folder)) == {"dog/1": ("cat",)}
-    assert index(folder, labels="folders") == expected
-
-
 def test_splits_above_the_classes(tmp_path):
     names = ["train/dog/x.jpg", "train/cat/y/x.jpg", "val/dog/z.jpg", "test/dog/x.jpg", "test/x.jpg"]
     result = index(write_all(tmp_path, *names))
@@ -100,6 +93,8 @@ def test_a_table_of_another_name_is_reported(folder, name):
     remedy = r"Name it in dataset\.labels, or set dataset\.labels to folders"
     with pytest.raises(TagsegError, match=rf"{name} is not named labels\.csv or .*{remedy}"):
         index(folder)
+    (folder / "labels.tsv").write_text("image\tlabels\ndog/1.jpg\tcat\n")
+    assert tags(index(folder)) == {"dog/1": ("cat",)}  # one that is so named precedes folders
     assert index(folder, labels="folders").classes == ("background", "dog", "train", "犬 x")
 
 

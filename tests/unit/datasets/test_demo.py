@@ -100,9 +100,8 @@ def test_boxes_hold_the_pixels_of_their_class_and_are_tight(devkit):
         for tag in read_tags(devkit, name):
             covered = np.zeros(mask.shape, dtype=bool)
             for one in (one for one in objects if one.findtext("name") == tag):
-                box = left, top, right, bottom = [
-                    int(one.findtext(f"bndbox/{key}")) for key in ("xmin", "ymin", "xmax", "ymax")
-                ]
+                keys = ("xmin", "ymin", "xmax", "ymax")
+                box = left, top, right, bottom = [int(one.findtext(f"bndbox/{key}")) for key in keys]
                 assert 1 <= left <= right <= 96 and 1 <= top <= bottom <= 72
                 at_border = any(side == end for side, end in zip(box, (1, 1, 96, 72), strict=True))
                 assert (one.findtext("truncated") == "1") == at_border
@@ -129,9 +128,8 @@ def test_a_band_of_void_three_pixels_wide_parts_any_two_regions(devkit):
 
 
 def test_splits_are_disjoint_and_each_has_every_class(devkit):
-    train, val, both = (
-        read_lines(devkit / f"ImageSets/Segmentation/{split}.txt") for split in ("train", "val", "trainval")
-    )
+    lists = (devkit / f"ImageSets/Segmentation/{split}.txt" for split in ("train", "val", "trainval"))
+    train, val, both = map(read_lines, lists)
     assert (len(train), len(val)) == (36, 18) and not set(train) & set(val) and both == train + val
     for ids in (train, val):
         counts = Counter(tag for name in ids for tag in read_tags(devkit, name))

@@ -94,19 +94,6 @@ def test_an_interrupted_training_makes_the_same_checkpoint(index, tmp_path):
     assert losses[0] == losses[1] and len(losses[0]) == 2
 
 
-WRITES = """
-import sys, time
-from tagseg.runtime import commandline
-from tagseg.storage.files import atomic_file, atomic_folder
-def main():
-    with atomic_folder(sys.argv[1]) as folder, atomic_file(sys.argv[2]) as file:
-        (folder / "half").touch()
-        print("under way", file=sys.stderr, flush=True)
-        time.sleep(60)
-commandline.run(main)
-"""
-
-
 POOL = """
 import os, signal, sys, time
 from tagseg.runtime import commandline
@@ -134,13 +121,12 @@ def test_a_killed_process_of_a_pool_ends_the_stage_with_a_line(tmp_path):
     assert lines[:-1] == ["under way"] and not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize(("script", "deed", "number", "status"), [
-    (WRITES, "", signal.SIGTERM, 143), (WRITES, "", signal.SIGINT, 130), (POOL, "sleep", signal.SIGTERM, 143),
-    (POOL, "compute", signal.SIGTERM, 143), (POOL, "compute", signal.SIGINT, 130),
+@pytest.mark.parametrize(("deed", "number", "status"), [
+    ("sleep", signal.SIGTERM, 143), ("compute", signal.SIGTERM, 143), ("compute", signal.SIGINT, 130),
 ])  # fmt: skip
-def test_an_interrupted_stage_ends_at_once_and_leaves_nothing(tmp_path, script, deed, number, status):
+def test_an_interrupted_stage_ends_at_once_and_leaves_nothing(tmp_path, deed, number, status):
     """Clusters and terminals signal all its processes, also the one that computes for a minute."""
-    job = start(script, tmp_path / "shard", deed or tmp_path / "file", start_new_session=True)
+    job = start(POOL, tmp_path / "shard", deed, start_new_session=True)
     lines_until(job, "under way")
     started = time.monotonic()
     (os.killpg if deed == "compute" else os.kill)(job.pid, number)

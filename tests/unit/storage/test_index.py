@@ -17,13 +17,8 @@ def image(name, split="train", tags=("dog",)):
 
 @pytest.fixture
 def index():
-    rows = (
-        image("a, b", tags=CLASSES[1:]),
-        image("a/ü", tags=("Straße",)),
-        image("c", "val"),
-        image("d", "test", ()),
-    )
-    return Index(CLASSES, rows)
+    train = image("a, b", tags=CLASSES[1:]), image("a/ü", tags=("Straße",))
+    return Index(CLASSES, (*train, image("c", "val"), image("d", "test", ())))
 
 
 def test_round_trip_in_any_order_of_the_images(tmp_path, index):
@@ -44,13 +39,10 @@ def test_shards_partition_the_split(shards):
     assert sorted(together) == [row.id for row in index.of_split("train")]
     assert len(set(together)) == len(together) == 20
     assert max(map(len, parts)) - min(map(len, parts)) <= 1
-
-
-@pytest.mark.parametrize("number", [-1, 2])
-def test_a_shard_that_does_not_exist_is_refused(index, number):
-    message = rf"^shard {number} of train: not one of 2 shards. Delete .*, or increase `shards`"
-    with pytest.raises(TagsegError, match=message):
-        index.shard("train", number, 2)
+    for number in (-1, shards):
+        message = rf"^shard {number} of train: not one of {shards} shards. Delete .*, or increase `shards`"
+        with pytest.raises(TagsegError, match=message):
+            index.shard("train", number, shards)
 
 
 @pytest.mark.parametrize(("old", "new", "message"), [

@@ -40,10 +40,9 @@ def verify(monkeypatch, capsys, results, threads=1):
     return capsys.readouterr().out.splitlines(), False
 
 
-MASK = np.ones((8, 12), np.uint8)
 DAMAGES = [
     ("proxy_masks/blocks.6/shard-0/2.png", lambda path: path.unlink()),
-    ("proxy_masks/blocks.6/shard-1/1.png", lambda path: write_mask(path, MASK)),
+    ("proxy_masks/blocks.6/shard-1/1.png", lambda path: write_mask(path, np.ones((8, 12), np.uint8))),
     ("predictions/net/net/round1/val/shard-0/4.png", halve),
     ("seed_masks/blocks.6/shard-0/manifest.json", lambda path: path.unlink()),
     ("features/blocks.6/shard-1.h5", lambda path: flip(path, "8")),
@@ -72,8 +71,7 @@ def test_sound_results_pass(results, monkeypatch, capsys, threads):
 def test_damaged_files_are_reported_together_with_their_remedies(results, monkeypatch, capsys):
     for name, damage in DAMAGES:
         damage(results / name)
-    *lines, last = verify(monkeypatch, capsys, results, threads=2)[0]
-    assert last == f"17 outputs verified, {len(DAMAGES)} problems" and len(lines) == len(DAMAGES)
+    (*lines, last), failed = verify(monkeypatch, capsys, results, threads=2)
+    assert failed and last == f"17 outputs verified, {len(DAMAGES)} problems" and len(lines) == len(DAMAGES)
     assert {line.split(": ")[0] for line in lines} == {str(results / name) for name, _ in DAMAGES}
     assert all((". Delete " in line or ". Run " in line) and line.endswith(".") for line in lines)
-    assert verify(monkeypatch, capsys, results)[1]
