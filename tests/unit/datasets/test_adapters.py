@@ -50,22 +50,18 @@ def test_what_the_user_does_not_name_is_made_by_jobs(name):
     ("coco", "coco2017/train2017", "1.jpg"),
 ])  # fmt: skip
 def test_a_folder_put_there_by_hand_is_watched_and_an_unpacked_one_is_not(kind, folder, file):
-    path = Path("data", folder, file)
+    path, options = Path("data", folder, file), {"kind": kind, **(AUG if kind == "voc" else {})}
     path.parent.mkdir(parents=True)
     path.write_text("x")
-
-    def plan() -> Plan:
-        return plan_of(kind=kind, **(AUG if kind == "voc" else {}))
-
-    assert f"data/{folder}" not in plan().adapter.inputs()
-    before = plan().image_listing
+    assert f"data/{folder}" not in plan_of(**options).adapter.inputs()
+    before = plan_of(**options).image_listing
     path.write_text("longer")
-    assert plan().image_listing != before
+    assert plan_of(**options).image_listing != before
     Path("data", folder, UNPACKED_MARK).touch()
-    assert f"data/{folder}" in plan().adapter.inputs()
-    unpacked = plan().image_listing
+    assert f"data/{folder}" in plan_of(**options).adapter.inputs()
+    unpacked = plan_of(**options).image_listing
     path.write_text("even longer")
-    assert plan().image_listing == unpacked
+    assert plan_of(**options).image_listing == unpacked
 
 
 def test_masks_beside_the_users_images_are_watched_apart():

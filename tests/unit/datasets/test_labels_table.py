@@ -57,18 +57,13 @@ def test_all_formats_give_the_index_that_was_written(tmp_path, single):
 
 
 def test_spaces_nulls_and_line_separators_in_json_lines(tmp_path):
-    lines = [
-        '{"image": " a\u2028b.jpg ", "labels": [" x ", "x", ""], "split": " val "}',
-        "",
-        '{"image": "b.jpg", "labels": "x;y", "split": null}',
-        '{"image": "c.jpg", "labels": null, "split": "test"}',
-    ]
-    rows, problems = read_rows(tmp_path, write_table(tmp_path, "x.NDJSON", "\ufeff" + "\r\n".join(lines)))
-    assert not problems
-    assert rows == [
-        Row(PurePosixPath("a\u2028b.jpg"), frozenset({"x"}), "val", "x.NDJSON", 1),
-        Row(PurePosixPath("b.jpg"), frozenset({"x", "y"}), "", "x.NDJSON", 3),
-        Row(PurePosixPath("c.jpg"), frozenset(), "test", "x.NDJSON", 4),
+    content = """\ufeff{"image": " a\u2028b.jpg ", "labels": [" x ", "x", ""], "split": " val "}\r\n\r
+{"image": "b.jpg", "labels": "x;y", "split": null}\r\n{"image": "c.jpg", "labels": null, "split": "test"}"""
+    rows, problems = read_rows(tmp_path, write_table(tmp_path, "x.NDJSON", content))
+    expected = [("a\u2028b.jpg", {"x"}, "val", 1), ("b.jpg", {"x", "y"}, "", 3), ("c.jpg", set(), "test", 4)]
+    assert not problems and rows == [
+        Row(PurePosixPath(image), frozenset(tags), split, "x.NDJSON", line)
+        for image, tags, split, line in expected
     ]
 
 

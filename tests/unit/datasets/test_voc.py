@@ -45,10 +45,11 @@ def test_small_devkit(devkit):
     assert index.classes == ("background", *VOC_CLASSES)
     assert list(rows) == sorted(rows) and len(rows) == 5
     assert [row.id for row in index.of_split("val")] == ["2007_000033", "2007_000042"]
-    path = str(devkit / "JPEGImages" / "2007_000032.jpg")
-    assert rows["2007_000032"] == ImageRecord(
-        "2007_000032", path, 12, 8, "train", ("aeroplane", "person")
-    )  # each class once, in class order; the part "head" is ignored
+    path, tags = (
+        str(devkit / "JPEGImages/2007_000032.jpg"),
+        ("aeroplane", "person"),
+    )  # each class once, in order
+    assert rows["2007_000032"] == ImageRecord("2007_000032", path, 12, 8, "train", tags)
     assert rows["2007_000039"].tags == ("chair", "tvmonitor")
     easy = rows_by_id(index_voc(devkit, difficult=False))
     assert easy["2007_000039"].tags == ("tvmonitor",) and easy["2007_000042"].tags == ()
@@ -89,12 +90,6 @@ def test_folders_may_be_links_to_another_disk(devkit, tmp_path, name):
     (devkit / name).resolve().rename(away)
     (devkit / name if name != "." else devkit).symlink_to(away)
     assert [(row.id, row.tags) for row in index_voc(devkit).images] == expected
-
-
-def test_missing_devkit_or_list(devkit, tmp_path):
-    fails(tmp_path / "no", "no VOC devkit. Unpack VOCtrainval.* with JPEGImages, Annotations")
-    fails(devkit, r"mine\.txt: no such file. Put the list there", train_list="mine")
-    fails(devkit, r"'\.\./mine': not the name of a list. Name a file in", train_list="../mine")
 
 
 @pytest.mark.parametrize("ids, message", [
@@ -168,7 +163,10 @@ def test_trainaug_is_train_and_sbd_minus_val(devkit, sbd):
     assert len(index_voc(devkit, train_list="trainaug", val_list=None, sbd=sbd).images) == 6
 
 
-def test_problems_of_trainaug(devkit, sbd, tmp_path):
+def test_missing_devkits_lists_and_problems_of_trainaug(devkit, sbd, tmp_path):
+    fails(tmp_path / "no", "no VOC devkit. Unpack VOCtrainval.* with JPEGImages, Annotations")
+    fails(devkit, r"mine\.txt: no such file. Put the list there", train_list="mine")
+    fails(devkit, r"'\.\./mine': not the name of a list. Name a file in", train_list="../mine")
     fails(devkit, "trainaug: built from VOC's train and SBD, .* Set sbd", train_list="trainaug")
     options = {"train_list": "trainaug", "sbd": sbd}
     fails(devkit, "empty: no SBD. Unpack", **options | {"sbd": tmp_path / "empty"})

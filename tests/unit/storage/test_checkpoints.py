@@ -43,13 +43,6 @@ def test_a_checkpoint_that_does_not_fit_has_one_line(tmp_path, sound, part, chan
     assert "\n" not in str(error.value)
 
 
-def test_missing_files_name_the_remedy(tmp_path):
-    with pytest.raises(TagsegError, match="no such checkpoint. Train the network first."):
-        load_checkpoint(tmp_path / "absent.pth")
-    with pytest.raises(TagsegError, match="no such weights file. Correct the path"):
-        read_state(tmp_path / "absent.pth")
-
-
 @pytest.mark.parametrize("damage", ["flipped bit", "truncated", "text", "folder", "code"])
 def test_a_damaged_checkpoint_is_refused_and_never_run(tmp_path, sound, damage):
     path = tmp_path / "checkpoint.pth"
@@ -64,6 +57,8 @@ def test_a_damaged_checkpoint_is_refused_and_never_run(tmp_path, sound, damage):
         path.write_bytes({"truncated": content[:10_000], "text": b"a text\n"}.get(damage, content))
     with pytest.raises(TagsegError, match=f"^{path}: {NOT_OURS}"):
         load_checkpoint(path)
+    with pytest.raises(TagsegError, match="no such checkpoint. Train the network first."):
+        load_checkpoint(tmp_path / "absent.pth")
     assert not (tmp_path / "executed").exists()
 
 
@@ -109,3 +104,5 @@ def test_a_users_file_without_weights_has_one_line(tmp_path, case):
     with pytest.raises(TagsegError, match=f"^{path}: {message}") as error:
         read_state(path)
     assert "\n" not in str(error.value)
+    with pytest.raises(TagsegError, match="no such weights file. Correct the path"):
+        read_state(tmp_path / "absent.pth")
