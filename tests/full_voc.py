@@ -18,7 +18,6 @@ def objects_of(tags: list[str], position: int) -> tuple[tuple[str, bool], ...]:
 
 
 def read_table() -> list[dict[str, str]]:
-    """Return the rows of the published table: image, split, labels."""
     return read_csv(TABLE)
 
 

@@ -17,10 +17,9 @@ COLOURS = {2: (200, 40, 40), 7: (40, 170, 60), 44: (50, 70, 210)}
 
 
 def write_mini_coco(root: Path, train: int = 8, val: int = 4, width: int = 48, height: int = 36) -> Path:
-    """Write a data set that a network can learn: coloured shapes on grey, every class in both splits.
+    """Write coloured shapes on grey, every class in both splits; the last image of a split has no instance.
 
-    The instances are polygons, pairs of them, both forms of run-length codes and crowd regions, in turn; they
-    overlap. The last image of each split has no instance. Returns `root`.
+    The instances are polygons, pairs of them, both forms of run-length codes and crowds; they overlap.
     """
     for seed, (split, count) in enumerate({"train": train, "val": val}.items()):
         rng = np.random.default_rng(seed)

@@ -66,15 +66,6 @@ def of_photos(change):
     return feed
 
 
-def of_devkit(change):
-    def feed(folder):
-        devkit = write_small_devkit(folder / "VOC2012")
-        change(devkit)
-        index_voc(devkit)
-
-    return feed
-
-
 def of_masks(change, collect=photos_ground_truth):
     """Return what collects the ground truth of an image after a change of its folder."""
 
@@ -118,6 +109,12 @@ def linked(name, target):
     return change
 
 
+def annotation_that_is_a_pipe(folder):
+    devkit = write_small_devkit(folder / "VOC2012")
+    pipe("Annotations/2008_000001.xml")(devkit)
+    index_voc(devkit)
+
+
 def masks_that_are_a_file(root):
     shutil.rmtree(root / "SegmentationClass")
     (root / "SegmentationClass").write_text("no folder\n")
@@ -136,8 +133,7 @@ CASES = {
         of_bytes("bad.png", png_bytes(11_000, 11_000, 8, 2, b"\0")),
         "bad.png: 11000x11000 exceeds 100,000,000 pixels. Scale it down"),
     "table that is a pipe": (of_photos(pipe("labels.csv")), f"labels.csv: {NO_FILE}"),
-    "annotation that is a pipe": (
-        of_devkit(pipe("Annotations/2008_000001.xml")), f"2008_000001.xml: {NO_FILE}"),
+    "annotation that is a pipe": (annotation_that_is_a_pipe, f"2008_000001.xml: {NO_FILE}"),
     "table of more than a gibibyte": (
         of_photos(lambda root: os.truncate(root / "labels.csv", 2**30 + 1)),
         "labels.csv: more than 1,073,741,824 bytes"),

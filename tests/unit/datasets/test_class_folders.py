@@ -138,12 +138,10 @@ def test_no_folder_with_images(tmp_path, names, labels):
     message = "no image in a class folder. Put" if labels else "labels.csv: no such file. Write a table"
     with pytest.raises(TagsegError, match=f"{message}.*into one folder per class"):
         index(tmp_path, labels=labels)
-    write_all(tmp_path / "more", "images/1.jpg", "images/2.jpg")  # one folder is a class only on request
-    if labels:
-        assert index(tmp_path / "more", labels=labels).classes == ("background", "images")
-    else:
-        with pytest.raises(TagsegError, match=r"\(for a single class, set dataset\.labels to folders"):
-            index(tmp_path / "more")
+    more = write_all(tmp_path / "more", "images/1.jpg", "images/2.jpg")
+    assert index(more, labels="folders").classes == ("background", "images")  # one folder only on request
+    with pytest.raises(TagsegError, match=r"\(for a single class, set dataset\.labels to folders"):
+        index(more)
 
 
 def test_a_folder_that_cannot_be_read(folder, monkeypatch):

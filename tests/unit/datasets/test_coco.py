@@ -158,8 +158,7 @@ def test_missing_files_and_image_in_both_splits(root, tmp_path):
 def test_damaged_bytes_give_an_index_or_a_clear_error(root):
     path = annotation_file(root, "train")
     whole = path.read_bytes()
-    rng = np.random.default_rng(0)
-    messages = 0
+    rng, messages = np.random.default_rng(0), 0
     for _ in range(300):
         damaged = bytearray(whole)
         damaged[rng.integers(len(whole))] = rng.integers(256)

@@ -1,11 +1,11 @@
 """Downloads with resume, from a local server that can fail in many ways."""
 
 import gzip
-import hashlib
 import random
 import re
 import socket
 import threading
+from hashlib import md5
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
 
@@ -16,11 +16,8 @@ from tagseg.datasets.fetch.download import download
 from tagseg.runtime.errors import TagsegError
 
 CONTENT = random.Random(3).randbytes(300_000)
+MD5 = md5(CONTENT).hexdigest()
 REMEDY = "put the archive there yourself"
-
-
-def md5_of(content: bytes) -> str:
-    return hashlib.md5(content).hexdigest()
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -79,7 +76,7 @@ def server(monkeypatch):
 
 
 def fetch(server, path, content=CONTENT, url=None):
-    download(url or server.url, md5_of(content), path, REMEDY)
+    download(url or server.url, md5(content).hexdigest(), path, REMEDY)
 
 
 def names_in(folder):
@@ -120,7 +117,7 @@ def test_the_next_run_resumes_or_starts_over(server, tmp_path, ranges, size):
 
 def test_a_part_of_another_file_is_deleted_and_the_next_run_succeeds(server, tmp_path):
     (tmp_path / "a.tar.part").write_bytes(b"x" * 1000)
-    with pytest.raises(TagsegError, match=f"expected {md5_of(CONTENT)}. It was deleted. Run again"):
+    with pytest.raises(TagsegError, match=f"expected {MD5}. It was deleted. Run again"):
         fetch(server, tmp_path / "a.tar")
     assert names_in(tmp_path) == []
     fetch(server, tmp_path / "a.tar")
@@ -163,7 +160,7 @@ def test_an_archive_of_the_user_is_checked_and_kept(server, tmp_path):
     (tmp_path / "a.tar").write_bytes(CONTENT)
     fetch(server, tmp_path / "a.tar")
     (tmp_path / "a.tar").write_bytes(b"other")
-    message = f"a.tar: md5 is {md5_of(b'other')}, expected {md5_of(CONTENT)}. Delete it, or {REMEDY}"
+    message = f"a.tar: md5 is {md5(b'other').hexdigest()}, expected {MD5}. Delete it, or {REMEDY}"
     with pytest.raises(TagsegError, match=message):
         fetch(server, tmp_path / "a.tar")
     assert server.seen == [] and (tmp_path / "a.tar").read_bytes() == b"other"

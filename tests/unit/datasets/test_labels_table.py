@@ -181,25 +181,16 @@ def test_the_split_is_even_over_the_classes_and_depends_on_the_seed():
     assert set(choose_splits(rows, 1, 0)) == {"train"}
 
 
-SOME_SPLITS = ["", "", "", "train", "val", "test"]
-
-
-def random_rows(rng):
-    """Return rows with one to three of five classes, some with a split already."""
-    return [
-        Row(
-            PurePosixPath(f"{k}.jpg"),
-            frozenset(rng.sample("abcde", rng.randint(1, 3))),
-            rng.choice(SOME_SPLITS),
-        )
-        for k in range(rng.choice([8, 12, 60]))
-    ]
+def random_row(rng, name):
+    """Return a row of one to three of five classes, with a split or without."""
+    tags, split = rng.sample("abcde", rng.randint(1, 3)), rng.choice(["", "", "", "train", "val", "test"])
+    return Row(PurePosixPath(name), frozenset(tags), split)
 
 
 @pytest.mark.parametrize("seed", range(60))
 def test_random_rows_keep_their_splits_every_class_in_train_and_the_fraction(seed):
     rng = random.Random(seed)
-    rows, fraction = random_rows(rng), rng.random() * 0.9
+    rows, fraction = [random_row(rng, f"{k}.jpg") for k in range(rng.choice([8, 12, 60]))], rng.random() * 0.9
     splits = dict(zip(rows, choose_splits(rows, seed, fraction), strict=True))
     assert all(split == row.split for row, split in splits.items() if row.split)
     free = [row for row in rows if not row.split]

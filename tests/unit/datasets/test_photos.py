@@ -26,10 +26,6 @@ def failure(folder):
     return caught.value
 
 
-def problems(folder):
-    return list(failure(folder).problems)
-
-
 def ground_truth(folder, split=None, result=None):
     """Return the masks of one split or of all, as paths below SegmentationClass."""
     result = result or index(folder)
@@ -111,7 +107,7 @@ def test_bad_row(folder, line, message):
     write_bad_files(folder)
     with open(folder / "labels.csv", "a", encoding="utf-8") as stream:
         stream.write(line + "\n")
-    ((path, number, text),) = problems(folder)
+    ((path, number, text),) = failure(folder).problems
     assert (path, number) == ("labels.csv", 7)
     assert message in text and str(folder) not in text.split(" (")[0]
     assert str(failure(folder)) == f"{folder}: 1 problem\n  labels.csv, line 7: {text}"
@@ -131,7 +127,7 @@ def write_bad_files(folder):
 def test_problems_of_the_class_list_and_of_all_rows_are_reported_together(folder):
     (folder / "classes.txt").write_text("dog\ndog\n", encoding="utf-8")
     write_labels(folder, "gone.jpg,cat,trian", "a/one.jpg,,train,x", "../x.jpg,,val")
-    found = problems(folder)
+    found = failure(folder).problems
     expected = [("classes.txt", 0), *(("labels.csv", line) for line in (2, 2, 3, 3, 4, 4))]
     assert [(path, line) for path, line, _ in found] == expected
     assert "class 'dog' is listed twice" in found[0].text

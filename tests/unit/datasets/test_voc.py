@@ -3,19 +3,11 @@
 import numpy as np
 import pytest
 
-from helpers import (
-    write_annotation,
-    write_image,
-    write_image_set,
-    write_small_devkit,
-    write_small_sbd,
-    write_voc_image,
-    write_zero_mask,
-)  # fmt: skip
+from helpers import write_annotation, write_image_set, write_small_devkit, write_small_sbd, write_voc_image
 from mini_voc import mat
 from tagseg.datasets.voc.devkit import VOC_CLASSES, index_voc, voc_ground_truth
 from tagseg.runtime.errors import TagsegError
-from tagseg.storage.images import encode_mask, read_mask
+from tagseg.storage.images import encode_mask, read_mask, write_mask
 from tagseg.storage.index import ImageRecord, Index
 
 
@@ -58,7 +50,9 @@ def test_small_devkit(devkit):
 def test_other_lists_suffixes_and_alphabets(devkit):
     name = "Schöne Aussicht 犬.final"
     write_voc_image(devkit, name, "sofa")
-    write_image(devkit / "JPEGImages" / "bare.png")
+    write_voc_image(devkit, "bare", "dog")
+    (devkit / "Annotations" / "bare.xml").unlink()
+    (devkit / "JPEGImages" / "bare.jpg").rename(devkit / "JPEGImages" / "bare.png")
     write_image_set(devkit, "mine", name, "", "  2007_000032")
     write_image_set(devkit, "hidden", "bare")
     index = index_voc(devkit, train_list="mine", val_list=None, test_list="hidden")
@@ -191,8 +185,7 @@ def test_counts_of_trainaug(devkit, sbd, difficult):
 
 def test_devkit_of_the_test_set(devkit, tmp_path):
     other = tmp_path / "test" / "VOCdevkit" / "VOC2012"
-    write_image(other / "JPEGImages" / "2008_000006.jpg", 20, 10)
-    write_annotation(other, "2008_000006", "person")
+    write_voc_image(other, "2008_000006", "person", width=20, height=10)
     write_image_set(other, "test", "2008_000006")
     options = {"test_list": "test", "test_root": other.parents[1]}
     index = index_voc(devkit, **options)
@@ -251,7 +244,7 @@ def test_labels_of_sbd_are_mapped_by_class_name(devkit, sbd, tmp_path):
 
 
 def test_bad_masks_are_reported_together(devkit, sbd, tmp_path):
-    write_zero_mask(devkit / "SegmentationClass" / "2007_000032.png", width=8, height=12)
+    write_mask(devkit / "SegmentationClass" / "2007_000032.png", labels_of(1).T)
     (devkit / "SegmentationClass" / "2007_000039.png").write_bytes(b"GIF89a")
     write_mat(sbd, "2008_000001", labels_of(1)[:4])
     with pytest.raises(TagsegError, match="3 problems") as caught:

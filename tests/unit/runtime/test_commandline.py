@@ -109,7 +109,6 @@ def test_a_noted_signal_ends_the_job_after_the_block_unless_that_fails():
 
 
 def test_an_ignored_signal_stays_ignored():
-    """As SIGINT in a job that a shell started in the background."""
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         run(lambda: signal.raise_signal(signal.SIGINT))

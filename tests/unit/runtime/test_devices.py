@@ -142,9 +142,11 @@ def test_processes_that_train_together_never_share_a_gpu(two_gpus, two_processes
 @pytest.fixture
 def processors(monkeypatch):
     """How to pretend to be on a machine of so many processors; every other one, as after a `taskset`."""
-    return lambda count: monkeypatch.setattr(
-        os, "sched_getaffinity", lambda _: set(range(0, 2 * count, 2)), raising=False
-    )
+
+    def pretend(count):
+        monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(0, 2 * count, 2)), raising=False)
+
+    return pretend
 
 
 @pytest.mark.parametrize("cores", [1, 2, 64])

@@ -30,13 +30,9 @@ SETTINGS = {"training": TRAINING, "network": NETWORK, "random_seed": 5, "determi
 
 def start(script, *arguments, **options) -> subprocess.Popen:
     """Start a script of the workflow, or a text in Python; its standard error can be read."""
-    command = [
-        sys.executable,
-        *(["-c", script] if "\n" in script else [SCRIPTS / script]),
-        *map(str, arguments),
-    ]
-    environment = {**os.environ, "PYTHONPATH": str(SCRIPTS), "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True, **options)
+    words = ["-c", script, *arguments] if "\n" in script else [SCRIPTS / script, *arguments]
+    options |= {"env": {**os.environ, "PYTHONPATH": str(SCRIPTS), "OMP_NUM_THREADS": "1"}, "text": True}
+    return subprocess.Popen([sys.executable, *map(str, words)], stderr=subprocess.PIPE, **options)
 
 
 def lines_until(job: subprocess.Popen, text: str) -> list[str]:
@@ -81,7 +77,7 @@ def test_an_interrupted_training_makes_the_same_checkpoint(index, tmp_path):
         lines_until(job, f"epoch {epoch + 1}: 2 of ")
         job.send_signal(signal.SIGTERM)
         status, lines = ended(job)
-        assert status == 143 and lines[-1] == "Interrupted by SIGTERM. Run again to resume."
+        assert (status, lines[-1]) == (143, "Interrupted by SIGTERM. Run again to resume.")
         assert any(line.startswith(f"saved after epoch {epoch}, step ") for line in lines), lines
         assert [path.name for path in stopped.iterdir()] == ["checkpoint.pth.resume"]
     job = train(index, stopped)

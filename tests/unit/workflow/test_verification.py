@@ -56,19 +56,16 @@ DAMAGES = [
 ]
 
 
-@pytest.fixture
-def results(tmp_path):
-    return write_results(tmp_path)
-
-
 @pytest.mark.parametrize("threads", [1, 2])
-def test_sound_results_pass(results, monkeypatch, capsys, threads):
+def test_sound_results_pass(tmp_path, monkeypatch, capsys, threads):
+    results = write_results(tmp_path)
     lines, failed = verify(monkeypatch, capsys, results, threads)
     assert not failed and lines == ["17 outputs verified, 0 problems"]
     assert verify(monkeypatch, capsys, results / "none") == ([], True)
 
 
-def test_damaged_files_are_reported_together_with_their_remedies(results, monkeypatch, capsys):
+def test_damaged_files_are_reported_together_with_their_remedies(tmp_path, monkeypatch, capsys):
+    results = write_results(tmp_path)
     for name, damage in DAMAGES:
         damage(results / name)
     (*lines, last), failed = verify(monkeypatch, capsys, results, threads=2)
