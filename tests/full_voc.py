@@ -5,40 +5,19 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from helpers import read_csv, write_image
+from mini_voc import annotation
 
 TABLE = Path(__file__).parents[2] / "shared" / "data" / "voc12_tags.csv"
 """Names, splits (train, aug, val) and tags of the published set, if it is beside the repository."""
 
-# VOC 2012's annotations as its devkit writes them: with tabs, boxes, and parts that have names too.
-OBJECT = """\t<object>
-\t\t<name>{name}</name>
-\t\t<pose>Unspecified</pose>
-\t\t<truncated>0</truncated>
-\t\t<difficult>{difficult}</difficult>
-\t\t<bndbox><xmin>174</xmin><ymin>101</ymin><xmax>349</xmax><ymax>351</ymax></bndbox>
-\t\t<part><name>head</name></part>
-\t</object>
-"""
-ANNOTATION = """<annotation>
-\t<folder>VOC2012</folder>
-\t<filename>{name}.jpg</filename>
-\t<source><database>The VOC2007 Database</database><image>flickr</image></source>
-\t<size><width>16</width><height>12</height><depth>3</depth></size>
-\t<segmented>1</segmented>
-{objects}</annotation>
-"""
 
-
-def annotation(name: str, tags: list[str], position: int) -> str:
-    """Return VOC's XML: some classes twice, some objects difficult."""
+def objects_of(tags: list[str], position: int) -> tuple[tuple[str, bool], ...]:
+    """Return an image's objects: some classes twice, some objects difficult."""
     names = [*tags, tags[0]] if position % 3 == 0 else tags
-    difficult = [int((position + place) % 4 == 0) for place in range(len(names))]
-    objects = (OBJECT.format(name=one, difficult=flag) for one, flag in zip(names, difficult, strict=True))
-    return ANNOTATION.format(name=name, objects="".join(objects))
+    return tuple((name, (position + place) % 4 == 0) for place, name in enumerate(names))
 
 
 def read_table() -> list[dict[str, str]]:
-    """Return the rows of the published table: image, split, labels."""
     return read_csv(TABLE)
 
 
@@ -55,7 +34,7 @@ def write_full_voc(root: Path, rows: Sequence[dict[str, str]]) -> None:
     for position, row in enumerate(rows):
         names[row["split"]].append(row["image"])
         os.link(image, devkit / "JPEGImages" / f"{row['image']}.jpg")
-        text = annotation(row["image"], row["labels"].split(";"), position)
+        text = annotation(row["image"], objects_of(row["labels"].split(";"), position))
         (devkit / "Annotations" / f"{row['image']}.xml").write_text(text, encoding="utf-8")
     for split in ("train", "val"):
         (devkit / "ImageSets" / "Segmentation" / f"{split}.txt").write_text("\n".join(names[split]) + "\n")

@@ -17,10 +17,9 @@ COLOURS = {2: (200, 40, 40), 7: (40, 170, 60), 44: (50, 70, 210)}
 
 
 def write_mini_coco(root: Path, train: int = 8, val: int = 4, width: int = 48, height: int = 36) -> Path:
-    """Write a data set that a network can learn: coloured shapes on grey, every class in both splits.
+    """Write coloured shapes on grey, every class in both splits; the last image of a split has no instance.
 
-    The instances are polygons, pairs of polygons, both forms of run-length codes and crowd regions, in
-    turn; they overlap. The last image of each split has no instance. Returns `root`.
+    The instances are polygons, pairs of them, both forms of run-length codes and crowds; they overlap.
     """
     for seed, (split, count) in enumerate({"train": train, "val": val}.items()):
         rng = np.random.default_rng(seed)
@@ -29,7 +28,8 @@ def write_mini_coco(root: Path, train: int = 8, val: int = 4, width: int = 48, h
             image = image_entry(1000 * seed + 3 * place + 1, width, height)
             own = [] if place == count - 1 else _things(rng, place, width, height)
             for thing in own:
-                annotations.append({**thing.entry(image), "id": 10 * len(annotations) + 5})
+                entry = 10 * len(annotations) + 5, image["id"], thing.category, thing.segmentation(image)
+                annotations.append(annotation_entry(*entry, iscrowd=int(thing.form == "crowd")))
             images.append(image)
             _draw(root / f"{split}2017" / image["file_name"], rng, image, own)
         write_annotations(root, split, images, annotations)
@@ -37,7 +37,6 @@ def write_mini_coco(root: Path, train: int = 8, val: int = 4, width: int = 48, h
 
 
 def image_entry(number: int, width: int = 12, height: int = 8, **changes) -> dict:
-    """Return an entry of `images`, with `changes`."""
     name = f"{number:012}.jpg"
     entry = {"license": 1, "file_name": name, "height": height, "width": width, "id": number}
     return {**entry, "date_captured": "2013-11-14 17:02:52", **changes}
@@ -51,7 +50,6 @@ def annotation_entry(number: int, image: int, category: int, segmentation=None, 
 
 
 def write_annotations(root: Path, split: str, images: Sequence, annotations: Sequence) -> Path:
-    """Write a split's annotation file."""
     categories = [{"supercategory": "thing", "id": n, "name": name} for n, name in CATEGORIES.items()]
     content = {"info": {"year": 2017, "version": "1.0"}, "licenses": [{"id": 1}], "images": images}
     path = root / "annotations" / f"instances_{split}2017.json"
@@ -63,8 +61,7 @@ def write_annotations(root: Path, split: str, images: Sequence, annotations: Seq
 def write_half(root: Path, split: str, images: Sequence[dict], annotations: Sequence[dict] = ()) -> Path:
     """Write a split's annotation file and images of noise."""
     for image in images:
-        path = root / f"{split}2017" / image["file_name"]
-        write_image(path, image["width"], image["height"])
+        write_image(root / f"{split}2017" / image["file_name"], image["width"], image["height"])
     return write_annotations(root, split, images, annotations)
 
 
@@ -78,13 +75,8 @@ def edit(root: Path, split: str, change: Callable[[dict], object]) -> None:
 
 def run_lengths(mask: np.ndarray) -> list[int]:
     """Return COCO's uncompressed counts of a mask: runs down the columns, the first of zeros."""
-    counts, current, length = [], 0, 0
-    for value in mask.T.ravel().astype(int).tolist():
-        if value != current:
-            counts.append(length)
-            current, length = value, 0
-        length += 1
-    return [*counts, length]
+    pixels = mask.T.ravel().astype(int)
+    return np.diff([0, *np.flatnonzero(np.diff(pixels, prepend=0)), len(pixels)]).tolist()
 
 
 def compressed(counts: Sequence[int]) -> str:
@@ -126,10 +118,6 @@ class _Thing(NamedTuple):
             mask[:, middle - 2 : middle + 2] = False
         return mask
 
-    def entry(self, image: dict) -> dict:
-        crowd = int(self.form == "crowd")
-        return annotation_entry(0, image["id"], self.category, self.segmentation(image), iscrowd=crowd)
-
     def segmentation(self, image: dict) -> list | dict:
         if self.form in ("runs", "compressed", "crowd"):
             return code(self.inside(image), self.form == "compressed")
@@ -151,7 +139,7 @@ def _things(rng: np.random.Generator, place: int, width: int, height: int) -> li
 
 
 def _draw(path: Path, rng: np.random.Generator, image: dict, things: Sequence[_Thing]) -> None:
-    """Write a image: each thing in the colour of its class, on grey noise."""
+    """Write an image: each thing in the colour of its class, on grey noise."""
     pixels = rng.integers(90, 150, (image["height"], image["width"], 3), dtype=np.uint8)
     for thing in things:
         pixels[thing.inside(image)] = COLOURS[thing.category]

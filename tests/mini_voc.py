@@ -24,7 +24,7 @@ DEVKIT, SBD_FOLDER = "VOCdevkit/VOC2012", "benchmark_RELEASE/dataset"
 
 
 def objects_of_train(place: int) -> Objects:
-    """Return the objects of a image of trainaug: several of a class, of two classes, difficult ones."""
+    """Return the objects of an image of trainaug: several of a class, of two classes, difficult ones."""
     own = VOC_CLASSES[place]
     if place == len(VOC_CLASSES) - 1:
         return ((own, True),)
@@ -37,9 +37,8 @@ def objects_of_train(place: int) -> Objects:
 TRAIN = {f"2007_{place:06}": objects_of_train(place) for place in range(12)}
 ADDED = {f"2008_{place:06}": objects_of_train(place) for place in range(12, 20)}
 """What SBD adds: images of the devkit that none of its lists of segmentation has."""
-VAL = {f"2009_{place:06}": ((VOC_CLASSES[3 * place], False),) for place in range(5)} | {
-    "2009_000099": (("person", False), ("person", False), ("horse", True))
-}
+VAL = {f"2009_{place:06}": ((VOC_CLASSES[3 * place], False),) for place in range(5)}
+VAL["2009_000099"] = (("person", False), ("person", False), ("horse", True))
 TEST = {f"2010_{place:06}": (("person", False),) for place in range(3)}
 
 
@@ -56,7 +55,6 @@ class MiniVoc(NamedTuple):
 
 
 def write_mini_voc(folder: Path) -> MiniVoc:
-    """Write VOC 2012, its test devkit and SBD below a folder."""
     made = MiniVoc(folder / "trainval", folder / "test", folder / "sbd")
     for name, objects in ADDED.items():
         _write(made.devkit, name, objects)
@@ -84,12 +82,12 @@ def tags(objects: Objects, difficult: bool = True) -> tuple[str, ...]:
 
 
 def size(name: str) -> tuple[int, int]:
-    """Return (width, height) of a image: the odd ones are upright."""
+    """Return (width, height) of an image: the odd ones are upright."""
     return (45, 60) if int(name[-1]) % 2 else (64, 48)
 
 
 def mask(name: str, objects: Objects, borders: bool) -> np.ndarray:
-    """Return the labels of a image: VOC's have a void border round each object, SBD's have none."""
+    """Return the labels of an image: VOC's have a void border round each object, SBD's have none."""
     width, height = size(name)
     labels = np.zeros((height, width), np.uint8)
     for (tag, _), (x, y, x2, y2) in zip(objects, _boxes(name, objects), strict=True):
@@ -101,100 +99,69 @@ def mask(name: str, objects: Objects, borders: bool) -> np.ndarray:
 def _boxes(name: str, objects: Objects) -> list[tuple[int, int, int, int]]:
     """Return x, y, x2, y2 of each object: they stand side by side."""
     width, height = size(name)
-    step = width // len(objects)
-    return [(place * step + 2, 5, (place + 1) * step - 2, height - 4 - 6 * place) for place in range(len(objects))]
+    step, places = width // len(objects), range(len(objects))
+    return [(place * step + 2, 5, (place + 1) * step - 2, height - 4 - 6 * place) for place in places]
 
 
 def _write(devkit: Path, name: str, objects: Objects) -> None:
-    """Write a image and its annotation."""
     labels = mask(name, objects, borders=False)
     rng = np.random.default_rng(int(name.replace("_", "")))
     noise = rng.integers(-30, 30, (*labels.shape, 3))
     colours = np.vstack([[(110, 110, 110)], voc_palette()[1 : len(VOC_CLASSES) + 1]])
-    path = devkit / "JPEGImages" / f"{name}.jpg"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(np.clip(colours[labels] + noise, 0, 255).astype(np.uint8)).save(path, quality=95)
-    path = devkit / "Annotations" / f"{name}.xml"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(annotation(name, objects), encoding="utf-8")
+    pixels = np.clip(colours[labels] + noise, 0, 255).astype(np.uint8)
+    for folder in ("JPEGImages", "Annotations"):
+        (devkit / folder).mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(devkit / "JPEGImages" / f"{name}.jpg", quality=95)
+    (devkit / "Annotations" / f"{name}.xml").write_text(annotation(name, objects), encoding="utf-8")
 
-
-# Annotations -------------------------------------------------------------------------------------
 
 _ANNOTATION = """<annotation>
 \t<folder>VOC2012</folder>
 \t<filename>{name}.jpg</filename>
-\t<source>
-\t\t<database>The VOC2007 Database</database>
-\t\t<annotation>PASCAL VOC2007</annotation>
-\t\t<image>flickr</image>
-\t</source>
-\t<size>
-\t\t<width>{size[0]}</width>
-\t\t<height>{size[1]}</height>
-\t\t<depth>3</depth>
-\t</size>
+\t<source><database>The VOC2007 Database</database><image>flickr</image></source>
+\t<size><width>{size[0]}</width><height>{size[1]}</height><depth>3</depth></size>
 \t<segmented>1</segmented>
 {objects}</annotation>
 """
-_BOX = """\t\t{tab}<bndbox>
-\t\t\t{tab}<xmin>{box[0]}</xmin>
-\t\t\t{tab}<ymin>{box[1]}</ymin>
-\t\t\t{tab}<xmax>{box[2]}</xmax>
-\t\t\t{tab}<ymax>{box[3]}</ymax>
-\t\t{tab}</bndbox>
-"""
+_BOX = "<bndbox><xmin>{0}</xmin><ymin>{1}</ymin><xmax>{2}</xmax><ymax>{3}</ymax></bndbox>"
 _OBJECT = """\t<object>
-\t\t<name>{name}</name>
-\t\t<pose>Unspecified</pose>
-\t\t<truncated>0</truncated>
-\t\t<difficult>{difficult}</difficult>
-{box}{parts}\t</object>
+\t\t<name>{name}</name><pose>Unspecified</pose><truncated>0</truncated><difficult>{difficult}</difficult>
+\t\t{box}{part}
+\t</object>
 """
-_PART = "\t\t<part>\n\t\t\t<name>head</name>\n{box}\t\t</part>\n"
 
 
 def annotation(name: str, objects: Objects) -> str:
     """Return VOC's XML; persons have a part, as those of the layout task have."""
-    things = (
-        _OBJECT.format(
-            name=tag,
-            difficult=int(difficult),
-            box=_BOX.format(tab="", box=box),
-            parts=_PART.format(box=_BOX.format(tab="\t", box=box)) if tag == "person" else "",
-        )
-        for (tag, difficult), box in zip(objects, _boxes(name, objects), strict=True)
-    )
+    things = []
+    for (tag, difficult), corners in zip(objects, _boxes(name, objects), strict=True):
+        box = _BOX.format(*corners)
+        part = f"<part><name>head</name>{box}</part>" if tag == "person" else ""
+        things.append(_OBJECT.format(name=tag, difficult=int(difficult), box=box, part=part))
     return _ANNOTATION.format(name=name, size=size(name), objects="".join(things))
-
-
-# SBD ---------------------------------------------------------------------------------------------
 
 
 def _write_sbd(folder: Path) -> None:
     """Write SBD: its two lists have images of VOC's train and val too, and masks of all."""
     added, train, val = list(ADDED), list(TRAIN), list(VAL)
-    for list_name, names in {"train": [train[0], *added[:5], val[0]], "val": [*added[5:], val[1], train[1]]}.items():
-        folder.mkdir(parents=True, exist_ok=True)
+    lists = {"train": [train[0], *added[:5], val[0]], "val": [*added[5:], val[1], train[1]]}
+    (folder / "cls").mkdir(parents=True)
+    for list_name, names in lists.items():
         (folder / f"{list_name}.txt").write_text("".join(f"{name}\n" for name in names))
         for name in names:
-            _write_mat(folder / "cls" / f"{name}.mat", mask(name, (TRAIN | ADDED | VAL)[name], borders=False))
+            labels = mask(name, (TRAIN | ADDED | VAL)[name], borders=False)
+            (folder / "cls" / f"{name}.mat").write_bytes(mat(labels))
 
 
-def _write_mat(path: Path, labels: np.ndarray) -> None:
-    """Write the struct GTcls: a boundary a class, the labels, the classes present."""
+def mat(labels: np.ndarray, compressed: bool = True, names=("GTcls", "Segmentation")) -> bytes:
+    """Return the bytes of a .mat in SBD's form: a boundary per class, the labels, the classes present."""
     boundaries = np.empty((len(VOC_CLASSES), 1), object)
     for label in range(1, len(VOC_CLASSES) + 1):
-        boundaries[label - 1, 0] = csc_matrix(_boundary(labels == label))
+        inside = labels.reshape(len(labels), labels[:1].size) == label
+        edges = (inside != np.roll(inside, 1, axis=1)) | (inside != np.roll(inside, 1, axis=0))
+        boundaries[label - 1, 0] = csc_matrix(edges)
     present = np.setdiff1d(labels, [0]).astype(np.uint8)[:, None]
-    record = {"Boundaries": boundaries, "Segmentation": labels, "CategoriesPresent": present}
+    record = {"Boundaries": boundaries, names[1]: labels, "CategoriesPresent": present}
     stream = io.BytesIO()
-    savemat(stream, {"GTcls": record}, do_compression=True)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(stream.getvalue())
-
-
-def _boundary(inside: np.ndarray) -> np.ndarray:
-    """Return where a region begins and where it has ended, from left to right and from above."""
-    left, upper = np.roll(inside, 1, axis=1), np.roll(inside, 1, axis=0)
-    return (inside != left) | (inside != upper)
+    savemat(stream, {"before": np.eye(3), names[0]: record}, do_compression=compressed)
+    return stream.getvalue()

@@ -1,6 +1,5 @@
 """The check of a data set: it reports all problems together and succeeds in spite of them."""
 
-import csv
 import json
 import sys
 
@@ -8,32 +7,29 @@ import numpy as np
 import pytest
 
 import check_data
-from helpers import write_image, write_image_set, write_labels, write_voc_image, write_zero_mask
+from helpers import read_csv, write_image, write_image_set, write_labels, write_voc_image, write_zero_mask
 from mini_coco import write_mini_coco
 from tagseg.storage.images import write_mask
-
-COCO = {"crowd": True, "counts_known": False}
-SIZES = {"a": (12, 8), "b": (9, 15), "c": (12, 8), "d": (20, 30)}
 
 
 @pytest.fixture
 def photos(tmp_path):
     """A folder of images without a problem: c in val, d in test and without a tag."""
     folder = tmp_path / "photos"
-    for name, (width, height) in SIZES.items():
-        write_image(folder / f"{name}.jpg", width, height)
+    for name, size in {"a": (12, 8), "b": (9, 15), "c": (12, 8), "d": (20, 30)}.items():
+        write_image(folder / f"{name}.jpg", *size)
     write_labels(folder, "a.jpg,cat,train", "b.jpg,cat;dog,train", "c.jpg,dog,val", "d.jpg,,test")
     write_zero_mask(folder / "SegmentationClass" / "c.png")
     return folder
 
 
-def of_photos(folder):
-    images = {"random_seed": 0, "val_fraction": 0.2, "labels": None}
-    return settings({"kind": "photos", "root": str(folder)}, images, {})
+def settings(kind, root, **images):
+    both = {"kind": kind, "root": str(root)}
+    return {"images": both | images, "ground_truth": both, "splits": ["train", "val"]}
 
 
-def settings(both, images, ground_truth):
-    return {"images": both | images, "ground_truth": both | ground_truth, "splits": ["train", "val"]}
+def of_photos(folder, **more):
+    return settings("photos", folder, random_seed=0, val_fraction=0.2, labels=None, **more)
 
 
 def run_script(monkeypatch, folder, content, threads=2):
@@ -44,8 +40,7 @@ def run_script(monkeypatch, folder, content, threads=2):
     monkeypatch.setattr(sys, "argv", ["check_data.py", *map(str, arguments)])
     check_data.main()
     assert {path.name for path in folder.iterdir()} == {"report.md", "problems.csv"}
-    with open(problems, newline="", encoding="utf-8") as stream:
-        return report.read_text(encoding="utf-8").splitlines(), list(csv.DictReader(stream))
+    return report.read_text(encoding="utf-8").splitlines(), read_csv(problems)
 
 
 def test_a_correct_data_set_is_counted(tmp_path, photos, monkeypatch, caplog):
@@ -71,20 +66,10 @@ def test_images_of_our_own_results_are_ignored(tmp_path, monkeypatch):
     assert problems == [] and not any("results" in line for line in lines if line.startswith("|"))
 
 
-def write_devkit(folder):
-    for name in ("good", "half", "wrong", "label", "size"):
-        write_voc_image(folder, name, "dog", width=40, height=30)
-    write_image_set(folder, "train", "good", "half", "wrong")
-    write_image_set(folder, "val", "label", "size")
-    (folder / "classes.txt").write_text("dog\ncat\n")
-    lists = {"train_list": "train", "val_list": "val", "test_list": None, "difficult": True}
-    return settings({"kind": "demo", "root": str(folder)}, lists, {})
-
-
 def test_images_of_another_size_than_annotated(tmp_path, monkeypatch):
     write_mini_coco(tmp_path / "coco")
     path = write_image(tmp_path / "coco/train2017/000000000001.jpg", 30, 20)
-    content = settings({"kind": "coco", "root": str(tmp_path / "coco")}, COCO, {})
+    content = settings("coco", tmp_path / "coco", crowd=True, counts_known=False)
     lines, problems = run_script(monkeypatch, tmp_path / "report", content)
     text = "30x20 pixels, but the data set states 48x36. Replace the image."
     assert [(row["path"], row["problem"]) for row in problems] == [(str(path), text)]
@@ -94,8 +79,7 @@ def test_images_of_another_size_than_annotated(tmp_path, monkeypatch):
 @pytest.mark.parametrize(("share", "rest"), [(0.25, "a run skips them"), (0.2, "a run ends at the index")])
 def test_unreadable_images_are_counted_and_the_others_reported(tmp_path, photos, monkeypatch, share, rest):
     (photos / "a.jpg").write_bytes(b"")
-    content = of_photos(photos)
-    content["images"]["max_unreadable_fraction"] = share
+    content = of_photos(photos, max_unreadable_fraction=share)
     lines, problems = run_script(monkeypatch, tmp_path / "report", content)
     line = f"1 of 4 images cannot be read; with `dataset.max_unreadable_fraction: {share}`, {rest}."
     assert line in lines and "| train | 1 | 0 | 2.000 | 0 | 9 to 9 | 15 to 15 |" in lines
@@ -105,10 +89,17 @@ def test_unreadable_images_are_counted_and_the_others_reported(tmp_path, photos,
 @pytest.mark.parametrize("threads", [1, 2])
 def test_images_and_masks_are_read_to_the_last_pixel(tmp_path, monkeypatch, threads):
     """The headers do not show it: half an image, half a mask, an unknown label."""
-    content = write_devkit(tmp_path / "devkit")
-    image, masks = tmp_path / "devkit/JPEGImages/half.jpg", tmp_path / "devkit/SegmentationClass"
-    image.write_bytes(image.read_bytes()[:-300])
-    (masks / "wrong.png").write_bytes((masks / "wrong.png").read_bytes()[:-30])
+    devkit = tmp_path / "devkit"
+    masks = devkit / "SegmentationClass"
+    for name in ("good", "half", "wrong", "label", "size"):
+        write_voc_image(devkit, name, "dog", width=40, height=30)
+    write_image_set(devkit, "train", "good", "half", "wrong")
+    write_image_set(devkit, "val", "label", "size")
+    (devkit / "classes.txt").write_text("dog\ncat\n")
+    lists = {"train_list": "train", "val_list": "val", "test_list": None, "difficult": True}
+    content = settings("demo", devkit, **lists)
+    for path, cut in ((devkit / "JPEGImages/half.jpg", -300), (masks / "wrong.png", -30)):
+        path.write_bytes(path.read_bytes()[:cut])
     write_mask(masks / "label.png", np.full((30, 40), 3, np.uint8))
     lines, problems = run_script(monkeypatch, tmp_path / "report", content, threads)
     words = {row["path"].rpartition("/")[2]: row["problem"].split(" ")[0] for row in problems}
@@ -123,8 +114,3 @@ def test_the_report_lists_the_first_problems_and_the_table_all(tmp_path, photos,
     lines, problems = run_script(monkeypatch, tmp_path / "report", of_photos(photos))
     assert len(problems) == 230 and sum(line.startswith("    ") for line in lines) == 200
     assert "and 30 more, which are in problems.csv." in lines
-
-
-@pytest.fixture(autouse=True)
-def logged(caplog):
-    caplog.set_level("INFO")

@@ -2,7 +2,6 @@
 
 import errno
 import os
-import shutil
 from pathlib import Path
 
 import pytest
@@ -24,22 +23,19 @@ def problems(folder, **options):
     return list(caught.value.problems)
 
 
+def tags(result):
+    return {row.id: row.tags for row in result.images}
+
+
 def write_all(folder: Path, *names: str) -> Path:
     for seed, name in enumerate(names):
         write_image(folder / name, seed=seed)
     return folder
 
 
-def tags(result):
-    return {row.id: row.tags for row in result.images}
-
-
 @pytest.fixture
 def folder(tmp_path):
     return write_all(tmp_path / "photos", "dog/1.jpg", "dog/far away/2.png", "犬 x/1.webp", "train/3.JPG")
-
-
-# Good folders -----------------------------------------------------------------------------------
 
 
 def test_the_first_folder_is_the_class(folder):
@@ -65,13 +61,6 @@ def test_hidden_files_masks_thumbnails_and_other_files_are_skipped(folder):
     assert index(folder) == expected == index(folder, labels="folders")
 
 
-def test_a_table_takes_precedence_over_folders(folder):
-    expected = index(folder)
-    (folder / "labels.tsv").write_text("image\tlabels\ndog/1.jpg\tcat\n")
-    assert tags(index(folder)) == {"dog/1": ("cat",)}
-    assert index(folder, labels="folders") == expected
-
-
 def test_splits_above_the_classes(tmp_path):
     names = ["train/dog/x.jpg", "train/cat/y/x.jpg", "val/dog/z.jpg", "test/dog/x.jpg", "test/x.jpg"]
     result = index(write_all(tmp_path, *names))
@@ -81,6 +70,9 @@ def test_splits_above_the_classes(tmp_path):
         "train/dog/x": ("train", "dog"), "train/cat/y/x": ("train", "cat"), "val/dog/z": ("val", "dog"),
         "test/dog/x": ("test", "dog"), "test/x": ("test",),
     }  # fmt: skip
+    write_all(tmp_path, "train/y.jpg", "val/z.jpg")
+    text = "not in a class folder. Move it into one below train, val or test, or remove it."
+    assert problems(tmp_path) == [("train/y.jpg", 0, text), ("val/z.jpg", 0, text)]
 
 
 def test_linked_folders_and_images_on_another_disk_are_read(tmp_path):
@@ -95,30 +87,15 @@ def test_linked_folders_and_images_on_another_disk_are_read(tmp_path):
     assert tags(index(folder)) == tags(index(tmp_path / "link")) == expected
 
 
-def test_a_file_in_two_folders_is_two_images(folder):
-    shutil.copy(folder / "dog" / "1.jpg", folder / "train" / "1.jpg")
-    found = tags(index(folder))
-    assert found["dog/1"] == ("dog",) and found["train/1"] == ("train",)
-
-
-# Problems ---------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("name", ["Labels.csv", "tags.JSONL", "labels.xlsx"])
 def test_a_table_of_another_name_is_reported(folder, name):
     (folder / name).write_text("image,labels\ndog/1.jpg,cat\n")
     remedy = r"Name it in dataset\.labels, or set dataset\.labels to folders"
     with pytest.raises(TagsegError, match=rf"{name} is not named labels\.csv or .*{remedy}"):
         index(folder)
+    (folder / "labels.tsv").write_text("image\tlabels\ndog/1.jpg\tcat\n")
+    assert tags(index(folder)) == {"dog/1": ("cat",)}  # one that is so named precedes folders
     assert index(folder, labels="folders").classes == ("background", "dog", "train", "犬 x")
-
-
-def test_one_folder_of_images_is_a_class_only_on_request(tmp_path):
-    folder = write_all(tmp_path / "photos", "images/1.jpg", "images/2.jpg")
-    remedy = r"\(for a single class, set dataset\.labels to folders"
-    with pytest.raises(TagsegError, match=rf"labels\.csv: no such file\. .*{remedy}"):
-        index(folder)
-    assert index(folder, labels="folders").classes == ("background", "images")
 
 
 def test_all_problems_are_reported_with_their_files(folder):
@@ -127,6 +104,9 @@ def test_all_problems_are_reported_with_their_files(folder):
     (folder / "dog" / "empty.png").write_bytes(b"")
     (folder / "dog" / "phone.HEIC").write_bytes(b"x")
     (folder / "dog" / "again").symlink_to(folder)
+    (folder.parent / "other").mkdir()
+    (folder.parent / "other" / "back").symlink_to(folder / "train")
+    (folder / "train" / "out").symlink_to(folder.parent / "other")
     expected = [
         ("a;b/1.jpg", "class 'a;b' h"),
         ("dog/again", "a link to a parent folder. Remove it."),
@@ -134,21 +114,10 @@ def test_all_problems_are_reported_with_their_files(folder):
         ("dog/empty.png", "not a readable image ("),
         ("dog/phone.HEIC", "this image format is not read. Convert it to one of .bmp, .jfif, "),
         ("stray.jpg", "not in a class folder. Move it into one below the folder, or remove it."),
+        ("train/out/back", "a link to a parent folder. Remove it."),
     ]
     for (path, line, text), (expected_path, start) in zip(problems(folder), expected, strict=True):
         assert (path, line) == (expected_path, 0) and text.startswith(start)
-
-
-def test_class_outside_the_list(folder):
-    (folder / "classes.txt").write_text("dog\n犬 x\n", encoding="utf-8")
-    text = "class 'train' is not in the class list. Add it to classes.txt, or remove this label."
-    assert problems(folder) == [("train/3.JPG", 0, text)]
-
-
-def test_no_class_below_a_split(tmp_path):
-    write_all(tmp_path, "train/dog/x.jpg", "train/y.jpg", "val/z.jpg")
-    text = "not in a class folder. Move it into one below train, val or test, or remove it."
-    assert problems(tmp_path) == [("train/y.jpg", 0, text), ("val/z.jpg", 0, text)]
 
 
 @pytest.mark.parametrize(("tops", "like"), [
@@ -169,6 +138,10 @@ def test_no_folder_with_images(tmp_path, names, labels):
     message = "no image in a class folder. Put" if labels else "labels.csv: no such file. Write a table"
     with pytest.raises(TagsegError, match=f"{message}.*into one folder per class"):
         index(tmp_path, labels=labels)
+    more = write_all(tmp_path / "more", "images/1.jpg", "images/2.jpg")
+    assert index(more, labels="folders").classes == ("background", "images")  # one folder only on request
+    with pytest.raises(TagsegError, match=r"\(for a single class, set dataset\.labels to folders"):
+        index(more)
 
 
 def test_a_folder_that_cannot_be_read(folder, monkeypatch):

@@ -1,11 +1,11 @@
 """Downloads with resume, from a local server that can fail in many ways."""
 
 import gzip
-import hashlib
 import random
 import re
 import socket
 import threading
+from hashlib import md5
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
 
@@ -16,11 +16,8 @@ from tagseg.datasets.fetch.download import download
 from tagseg.runtime.errors import TagsegError
 
 CONTENT = random.Random(3).randbytes(300_000)
+MD5 = md5(CONTENT).hexdigest()
 REMEDY = "put the archive there yourself"
-
-
-def md5_of(content: bytes) -> str:
-    return hashlib.md5(content).hexdigest()
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -32,25 +29,15 @@ class Handler(BaseHTTPRequestHandler):
         if file.statuses:
             self.send_error(file.statuses.pop(0))
         elif self.path == "/moved":
-            self.redirect(file.moved_to)
-        elif self.asks_for_the_rest() and self.start() >= len(file.content):
-            self.send_error(416)
+            self.send_response(301)
+            self.send_header("Location", file.moved_to)
+            self.end_headers()
         else:
-            self.send_file(self.start() if self.asks_for_the_rest() else 0)
+            asked = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
+            start = int(asked[1]) if asked and file.ranges else 0
+            self.send_file(file, start) if start < len(file.content) else self.send_error(416)
 
-    def redirect(self, address):
-        self.send_response(301)
-        self.send_header("Location", address)
-        self.end_headers()
-
-    def start(self):
-        return int(re.fullmatch(r"bytes=(\d+)-", self.headers["Range"])[1])
-
-    def asks_for_the_rest(self):
-        return bool(self.headers.get("Range")) and self.server.file.ranges
-
-    def send_file(self, start):
-        file = self.server.file
+    def send_file(self, file, start):
         self.send_response(206 if start else 200)
         headers = {"Content-Type": file.form, "Content-Encoding": file.encoding}
         if file.sized:
@@ -89,30 +76,27 @@ def server(monkeypatch):
 
 
 def fetch(server, path, content=CONTENT, url=None):
-    download(url or server.url, md5_of(content), path, REMEDY)
-
-
-def part_of(path):
-    return path.with_name(f"{path.name}.part")
+    download(url or server.url, md5(content).hexdigest(), path, REMEDY)
 
 
 def names_in(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
-@pytest.mark.parametrize("sized", [True, False])
-def test_a_file_is_downloaded(server, tmp_path, sized):
-    server.file.sized = sized
-    fetch(server, tmp_path / "deep" / "a.tar")
-    assert (tmp_path / "deep" / "a.tar").read_bytes() == CONTENT
-    assert names_in(tmp_path / "deep") == ["a.tar"]
+@pytest.mark.parametrize(("sized", "suffix"), [(True, "tar"), (False, "tar"), (True, "tgz")])
+def test_a_file_is_downloaded(server, tmp_path, sized, suffix):
+    server.file.sized, path = sized, tmp_path / "deep" / f"a.{suffix}"
+    if suffix == "tgz":  # a server may mark it as compressed in transfer, which a client would undo
+        server.file.content, server.file.encoding = gzip.compress(CONTENT, mtime=0), "gzip"
+    fetch(server, path, server.file.content)
+    assert path.read_bytes() == server.file.content and names_in(tmp_path / "deep") == [path.name]
 
 
 def test_a_dropped_connection_is_resumed(server, tmp_path):
-    server.file.cuts = [100_000, 100_000, 250_000]
+    server.file.cuts, server.file.statuses = [100_000, 100_000, 250_000], [503, 429]
     fetch(server, tmp_path / "a.tar")
     assert (tmp_path / "a.tar").read_bytes() == CONTENT
-    assert server.seen == [None, "bytes=100000-", "bytes=100000-", "bytes=250000-"]
+    assert server.seen == [None] * 3 + ["bytes=100000-", "bytes=100000-", "bytes=250000-"]
 
 
 @pytest.mark.parametrize("ranges", [True, False])
@@ -123,8 +107,8 @@ def test_the_next_run_resumes_or_starts_over(server, tmp_path, ranges, size):
         with pytest.raises(TagsegError, match="Run again to resume"):
             fetch(server, tmp_path / "a.tar")
     else:
-        part_of(tmp_path / "a.tar").write_bytes(CONTENT)
-    assert part_of(tmp_path / "a.tar").stat().st_size == size and not (tmp_path / "a.tar").exists()
+        (tmp_path / "a.tar.part").write_bytes(CONTENT)
+    assert (tmp_path / "a.tar.part").stat().st_size == size and names_in(tmp_path) == ["a.tar.part"]
     server.file.cuts, server.file.ranges, server.seen[:] = [], ranges, []
     fetch(server, tmp_path / "a.tar")
     assert server.seen == [f"bytes={size}-"] and names_in(tmp_path) == ["a.tar"]
@@ -132,57 +116,36 @@ def test_the_next_run_resumes_or_starts_over(server, tmp_path, ranges, size):
 
 
 def test_a_part_of_another_file_is_deleted_and_the_next_run_succeeds(server, tmp_path):
-    part_of(tmp_path / "a.tar").write_bytes(b"x" * 1000)
-    with pytest.raises(TagsegError, match=f"expected {md5_of(CONTENT)}. It was deleted. Run again"):
+    (tmp_path / "a.tar.part").write_bytes(b"x" * 1000)
+    with pytest.raises(TagsegError, match=f"expected {MD5}. It was deleted. Run again"):
         fetch(server, tmp_path / "a.tar")
     assert names_in(tmp_path) == []
     fetch(server, tmp_path / "a.tar")
     assert (tmp_path / "a.tar").read_bytes() == CONTENT
 
 
-def test_bytes_are_kept_as_sent(server, tmp_path):
-    """A server may mark a .tgz as compressed in transfer, which a client would undo."""
-    server.file.content = gzip.compress(CONTENT, mtime=0)
-    server.file.encoding = "gzip"
-    fetch(server, tmp_path / "a.tgz", server.file.content)
-    assert (tmp_path / "a.tgz").read_bytes() == server.file.content
-
-
-def test_temporary_failures_of_the_server_are_retried(server, tmp_path):
-    server.file.statuses = [503, 429]
-    fetch(server, tmp_path / "a.tar")
-    assert (tmp_path / "a.tar").read_bytes() == CONTENT
-
-
-@pytest.mark.parametrize(("status", "attempts"), [(503, 3), (404, 1)])
-def test_failures_of_the_server_are_reported(server, tmp_path, status, attempts):
-    server.file.statuses = [status] * 9
-    with pytest.raises(TagsegError, match=f"{server.url}: {status} .*Run again to resume, or {REMEDY}"):
+@pytest.mark.parametrize(("status", "attempts"), [(503, 3), (404, 1), (None, 1)])
+def test_failures_of_the_server_and_web_pages_are_reported(server, tmp_path, status, attempts):
+    server.file.statuses = [status] * 9 if status else []
+    server.file.form, server.file.content = "text/html; charset=utf-8", b"<html>Log in</html>"
+    reason = f"{server.url}: {status} .*Run again to resume, or" if status else "a web page, not an archive.*"
+    with pytest.raises(TagsegError, match=f"{reason} {REMEDY}"):
         fetch(server, tmp_path / "a.tar")
     assert len(server.seen) == attempts and names_in(tmp_path) == []
 
 
-def test_a_web_page_is_not_an_archive(server, tmp_path):
-    server.file.form, server.file.content = "text/html; charset=utf-8", b"<html>Log in</html>"
-    with pytest.raises(TagsegError, match=f"a web page, not an archive.*{REMEDY}"):
-        fetch(server, tmp_path / "a.tar")
-    assert names_in(tmp_path) == []
-
-
-def test_a_refused_connection_is_reported(tmp_path, server):
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{unused.getsockname()[1]}/a.tar"
-        with pytest.raises(TagsegError, match=f"(?i)connection refused.*{REMEDY}"):
-            fetch(server, tmp_path / "a.tar", url=url)
-
-
-def test_a_silent_server_is_reported(tmp_path, server, monkeypatch):
+def test_a_silent_server_a_refused_connection_and_a_full_disk_are_reported(tmp_path, server, monkeypatch):
     monkeypatch.setattr(module, "TIMEOUT", 0.05)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/a.tar"
         with pytest.raises(TagsegError, match="timed out.*Run again to resume"):
             fetch(server, tmp_path / "a.tar", url=url)
+    with pytest.raises(TagsegError, match=f"(?i)connection refused.*{REMEDY}"):
+        fetch(server, tmp_path / "a.tar", url=url)
+    monkeypatch.setattr(module.shutil, "disk_usage", lambda folder: SimpleNamespace(free=299_999))
+    with pytest.raises(TagsegError, match=f"{tmp_path}: a.tar.part needs 0.0 GB, .* fetch.folder"):
+        fetch(server, tmp_path / "a.tar")
+    assert names_in(tmp_path) == []
 
 
 def test_redirections_are_followed_to_web_addresses_only(server, tmp_path):
@@ -193,18 +156,11 @@ def test_redirections_are_followed_to_web_addresses_only(server, tmp_path):
     assert names_in(tmp_path) == ["a.tar"]
 
 
-def test_a_full_disk_is_reported_beforehand(server, tmp_path, monkeypatch):
-    monkeypatch.setattr(module.shutil, "disk_usage", lambda folder: SimpleNamespace(free=299_999))
-    with pytest.raises(TagsegError, match=f"{tmp_path}: a.tar.part needs 0.0 GB, .* fetch.folder"):
-        fetch(server, tmp_path / "a.tar")
-    assert names_in(tmp_path) == []
-
-
 def test_an_archive_of_the_user_is_checked_and_kept(server, tmp_path):
     (tmp_path / "a.tar").write_bytes(CONTENT)
     fetch(server, tmp_path / "a.tar")
     (tmp_path / "a.tar").write_bytes(b"other")
-    message = f"a.tar: md5 is {md5_of(b'other')}, expected {md5_of(CONTENT)}. Delete it, or {REMEDY}"
+    message = f"a.tar: md5 is {md5(b'other').hexdigest()}, expected {MD5}. Delete it, or {REMEDY}"
     with pytest.raises(TagsegError, match=message):
         fetch(server, tmp_path / "a.tar")
     assert server.seen == [] and (tmp_path / "a.tar").read_bytes() == b"other"

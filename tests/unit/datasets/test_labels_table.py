@@ -1,7 +1,6 @@
-"""Tables of labels: the same content in every format, tables of other programs, and all problems with their lines."""
+"""Tables of labels: the same content in every format, tables of other programs, problems by line; the split."""
 
 import csv
-import io
 import json
 import random
 import unicodedata
@@ -12,6 +11,7 @@ import pytest
 from helpers import write_image
 from tagseg.datasets.folder.labels_table import Row, read_rows
 from tagseg.datasets.folder.reader import index_photos
+from tagseg.datasets.folder.splits import choose_splits
 from tagseg.datasets.problems import DatasetProblems
 from tagseg.runtime.errors import TagsegError
 
@@ -25,27 +25,16 @@ def read(folder, labels=None):
     return index_photos(folder, random_seed=5, val_fraction=0.3, labels=labels)
 
 
-# The same content in all formats ------------------------------------------------------------------
-
-
-def write_csv(folder, rows, name="labels.csv", delimiter=","):
-    text = io.StringIO()
-    writer = csv.writer(text, delimiter=delimiter)
-    writer.writerow(("image", "labels", "split"))
-    writer.writerows((image, ";".join(tags), split) for image, tags, split in rows)
-    write_table(folder, name, text.getvalue())
-
-
-def write_tsv(folder, rows):
-    write_csv(folder, rows, "labels.tsv", "\t")
-
-
-def write_json_lines(folder, rows):
+def write_formats(folder, rows):
+    """Write the rows as CSV, TSV and JSON lines."""
+    for name, delimiter in {"labels.csv": ",", "labels.tsv": "\t"}.items():
+        with open(folder / name, "w", newline="", encoding="utf-8") as stream:
+            writer = csv.writer(stream, delimiter=delimiter)
+            writer.writerow(("image", "labels", "split"))
+            writer.writerows((image, ";".join(tags), split) for image, tags, split in rows)
     lines = (json.dumps({"image": image, "labels": tags, "split": split}) for image, tags, split in rows)
     write_table(folder, "labels.jsonl", "\n".join(lines))
-
-
-FORMATS = {"labels.csv": write_csv, "labels.tsv": write_tsv, "labels.jsonl": write_json_lines}
+    return ["labels.csv", "labels.tsv", "labels.jsonl"]
 
 
 @pytest.mark.parametrize("single", [False, True])
@@ -58,9 +47,8 @@ def test_all_formats_give_the_index_that_was_written(tmp_path, single):
         image = f'{tags[0] if single else draw.choice(["p", "q r"])}/{k}, "é".png'
         write_image(tmp_path / image, 2, 2, seed=k)
         rows.append((image, tags, "" if single else draw.choice(["", "", "val", "test", "train"])))
-    for write in FORMATS.values():
-        write(tmp_path, rows)
-    first, *others = (read(tmp_path, name) for name in [*FORMATS, *["folders"] * single])
+    formats = write_formats(tmp_path, rows)
+    first, *others = (read(tmp_path, name) for name in [*formats, *["folders"] * single])
     assert all(other == first for other in others) and len({row.split for row in first.images}) > 1
     found = {row.path: (set(row.tags), row.split) for row in first.images}
     assert len(found) == len(rows)
@@ -69,22 +57,13 @@ def test_all_formats_give_the_index_that_was_written(tmp_path, single):
 
 
 def test_spaces_nulls_and_line_separators_in_json_lines(tmp_path):
-    lines = [
-        '{"image": " a\u2028b.jpg ", "labels": [" x ", "x", ""], "split": " val "}',
-        "",
-        '{"image": "b.jpg", "labels": "x;y", "split": null}',
-        '{"image": "c.jpg", "labels": null, "split": "test"}',
+    content = """\ufeff{"image": " a\u2028b.jpg ", "labels": [" x ", "x", ""], "split": " val "}\r\n\r
+{"image": "b.jpg", "labels": "x;y", "split": null}\r\n{"image": "c.jpg", "labels": null, "split": "test"}"""
+    rows, problems = read_rows(tmp_path, write_table(tmp_path, "x.NDJSON", content))
+    expected = [("a\u2028b.jpg", {"x"}, "val", 1), ("b.jpg", {"x", "y"}, "", 3), ("c.jpg", set(), "test", 4)]
+    assert not problems and rows == [
+        Row(PurePosixPath(image), frozenset(tags), split, "x.NDJSON", line) for image, tags, split, line in expected
     ]
-    rows, problems = read_rows(tmp_path, write_table(tmp_path, "x.NDJSON", "\ufeff" + "\r\n".join(lines)))
-    assert not problems
-    assert rows == [
-        Row(PurePosixPath("a\u2028b.jpg"), frozenset({"x"}), "val", "x.NDJSON", 1),
-        Row(PurePosixPath("b.jpg"), frozenset({"x", "y"}), "", "x.NDJSON", 3),
-        Row(PurePosixPath("c.jpg"), frozenset(), "test", "x.NDJSON", 4),
-    ]
-
-
-# Tables as other programs write them --------------------------------------------------------------
 
 
 @pytest.mark.parametrize("content", [
@@ -124,25 +103,13 @@ def test_labels_that_join_other_classes_are_refused_unless_listed(tmp_path, join
     assert read(tmp_path).classes == ("background", joined, "cat", "dog")
 
 
-# Malformed lines ----------------------------------------------------------------------------------
-
 GOOD = '{"image": "good.jpg", "labels": ["dog"]}'
-
-
-def problems_of(folder, name, content):
-    """Return the texts of the problems; each has to be in line 2 of the table."""
-    write_image(folder / "good.jpg")
-    write_image(folder / "a.jpg")
-    write_table(folder, name, content)
-    with pytest.raises(DatasetProblems) as caught:
-        read(folder)
-    assert {tuple(problem[:2]) for problem in caught.value.problems} == {(name, 2)}
-    return [problem.text for problem in caught.value.problems]
 
 
 @pytest.mark.parametrize(("line", "text"), [
     ('{"image": "a.jpg", "labels": ["dog"]', "Invalid JSON: EOF while parsing"),
     ("3", "should be an object"),
+    ('{"image": "a.jpg", "labels": ' + "[" * 100_000 + "]" * 100_000 + "}", "recursion limit exceeded"),
     ('{"image": "a.jpg", "label": ["dog"]}', "label: Extra inputs are not permitted. Write it like {"),
     ('{"image": "a.jpg", "labels": ["dog", 3]}', "labels: Input should be a valid string"),
     ('{"image": null, "labels": ["dog"]}', "no path. Name the image's file"),
@@ -150,21 +117,22 @@ def problems_of(folder, name, content):
     ('{"image": "a\\u0000.jpg", "labels": ["dog"]}', "a\\x00.jpg: the path is not UTF-8 text"),
     ('{"image": "../a\\n.jpg", "labels": ["dog"]}', "../a\\n.jpg: the path leaves the folder"),
     ('{"image": "./good.jpg", "labels": ["cat"]}', "good.jpg: already in line 1. Remove one of the two rows, and"),
-])  # fmt: skip
-def test_bad_json_line(tmp_path, line, text):
-    assert any(text in problem for problem in problems_of(tmp_path, "labels.jsonl", f"{GOOD}\n{line}\n"))
-
-
-@pytest.mark.parametrize(("line", "text"), [
     ("a.jpg\tdog\tval\tcat",
      'a.jpg: more cells than columns. Write the labels into one cell with quotes: "dog;person".'),
     ("a.jpg\t;\t", "a.jpg: no tag. Name the classes in the image, or remove the row."),
     ("a.jpg\tdog\tdev", "a.jpg: split 'dev' is unknown. Use train, val, test, or leave it empty."),
     ("\tdog\tval", "no path. Name the image's file."),
 ])  # fmt: skip
-def test_bad_tsv_line(tmp_path, line, text):
-    content = f"image\tlabels\tsplit\r\n{line}\r\ngood.jpg\tdog\ttrain\r\n"
-    assert problems_of(tmp_path, "labels.tsv", content) == [text]
+def test_bad_line(tmp_path, line, text):
+    for name in ("good.jpg", "a.jpg"):
+        write_image(tmp_path / name)
+    tsv = f"image\tlabels\tsplit\r\n{line}\r\ngood.jpg\tdog\ttrain\r\n"
+    table = ("labels.tsv", tsv) if "\t" in line else ("labels.jsonl", f"{GOOD}\n{line}\n")
+    write_table(tmp_path, *table)
+    with pytest.raises(DatasetProblems) as caught:
+        read(tmp_path)
+    assert {tuple(problem[:2]) for problem in caught.value.problems} == {(table[0], 2)}
+    assert any(text in problem.text for problem in caught.value.problems)
 
 
 def test_problems_of_all_lines_are_reported_together(tmp_path):
@@ -177,16 +145,16 @@ def test_problems_of_all_lines_are_reported_together(tmp_path):
     assert [problem.line for problem in caught.value.problems] == [1, 4, 4, 4, 4, 4, 5, 6, 6]
 
 
-# Tables that cannot be read -----------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(("name", "content", "message"), [
     ("labels.csv", "picture,labels\na.jpg,dog\n", "no column 'image'. Start with the line 'image,labels,split'"),
     ("labels.csv", "image,cat,dog\na.jpg,0,1\n", "no column 'labels'. .*; one column per class is not read"),
     ("labels.csv", "image,labels,splits\na.jpg,dog,val\n", "column 'splits' is unknown"),
     ("labels.csv", "image,labels,Labels\na.jpg,dog,cat\n", "column 'labels' is unknown or occurs twice"),
     ("labels.csv", "", "no column 'image'"),
+    ("labels.csv", "a.jpg,cat\nb.jpg,dog\n", "no column 'image'"),
+    ("labels.csv", "image,labels,split", "no rows. Add one"),
     ("labels.csv", "image,labels\n,\n", "no rows. Add one for each image"),
+    ("labels.csv", "image,labels\na.jpg,dog\n".encode("utf-16"), "not UTF-8. Save it again"),
     ("labels.csv", b"image,labels\n\xfc.jpg,dog\n", "not UTF-8. Save it again"),
     ("labels.csv", 'image,labels\n"a.jpg,dog\nb.jpg,dog\n', "below line 1: unexpected end"),
     ("labels.tsv", "image,labels\na.jpg,dog\n", r"no column 'image'. .* 'image\\tlabels\\tsplit'.* by tabs"),
@@ -197,3 +165,39 @@ def test_unreadable_table(tmp_path, name, content, message):
     with pytest.raises(TagsegError, match=rf"{name}: {message}") as caught:
         read(tmp_path)
     assert not isinstance(caught.value, DatasetProblems)
+
+
+def rows_of(*tags: str) -> list[Row]:
+    """Return rows without a split; each letter is a class."""
+    return [Row(PurePosixPath(f"{k:02}.jpg"), frozenset(letters), "") for k, letters in enumerate(tags)]
+
+
+def test_the_split_is_even_over_the_classes_and_depends_on_the_seed():
+    rows = rows_of(*["c"] * 40, *["d"] * 16, *["cd"] * 4)
+    first = choose_splits(rows, 1, 0.25)
+    assert first.count("val") == 15 and first[:40].count("val") == 10 and set(first) == {"train", "val"}
+    assert choose_splits(rows, 1, 0.25) == first != choose_splits(rows, 2, 0.25)
+    assert set(choose_splits(rows, 1, 0)) == {"train"}
+
+
+def random_row(rng, name):
+    """Return a row of one to three of five classes, with a split or without."""
+    tags, split = rng.sample("abcde", rng.randint(1, 3)), rng.choice(["", "", "", "train", "val", "test"])
+    return Row(PurePosixPath(name), frozenset(tags), split)
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_random_rows_keep_their_splits_every_class_in_train_and_the_fraction(seed):
+    rng = random.Random(seed)
+    rows, fraction = [random_row(rng, f"{k}.jpg") for k in range(rng.choice([8, 12, 60]))], rng.random() * 0.9
+    splits = dict(zip(rows, choose_splits(rows, seed, fraction), strict=True))
+    assert all(split == row.split for row, split in splits.items() if row.split)
+    free = [row for row in rows if not row.split]
+    assert all(splits[row] in ("train", "val") for row in free)
+    for tag in {tag for row in free for tag in row.tags}:
+        assert any(tag in row.tags and split == "train" for row, split in splits.items())
+    # Each of at most five groups is rounded by at most a half, and each class takes back at most one.
+    expected, found = fraction * len(free), sum(splits[row] == "val" for row in free)
+    assert expected - 5 * 1.5 - 5 <= found <= expected + 5 * 0.5
+    shuffled = rng.sample(rows, len(rows))
+    assert dict(zip(shuffled, choose_splits(shuffled, seed, fraction), strict=True)) == splits

@@ -1,15 +1,16 @@
-"""Own images with a table of labels: ids, tags, class list, all problems together; and images without a table."""
+"""Own images with a table of labels: ids, tags, class list, all problems together; images without a table; masks."""
 
 import os
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from helpers import write_image, write_labels, write_zero_mask
 from tagseg.datasets.folder.reader import index_photos, index_unlabelled, photos_ground_truth
 from tagseg.datasets.problems import DatasetProblems
 from tagseg.runtime.errors import TagsegError
-from tagseg.storage.index import SPLITS
+from tagseg.storage.index import SPLITS, Index
 
 CLASSES = ("background", "dog")
 REAL = Path(__file__).parents[3].parent / "shared" / "data" / "photos15"
@@ -19,21 +20,20 @@ def index(folder, random_seed=0, val_fraction=0.25, **options):
     return index_photos(folder, random_seed=random_seed, val_fraction=val_fraction, **options)
 
 
-def rows_by_id(result):
-    return {row.id: row for row in result.images}
-
-
-def failure(folder, **options):
+def failure(folder):
     with pytest.raises(TagsegError) as caught:
-        index(folder, **options)
+        index(folder)
     return caught.value
 
 
-def problems(folder, **options):
-    """Return the problems (path, line, text) of the folder."""
-    error = failure(folder, **options)
-    assert isinstance(error, DatasetProblems), error
-    return list(error.problems)
+def ground_truth(folder, split=None, result=None):
+    """Return the masks of one split or of all, as paths below SegmentationClass."""
+    result = result or index(folder)
+    found = {}
+    for one in [split] if split else SPLITS:
+        found |= photos_ground_truth(folder, result, one, folder / "unused")
+    assert not (folder / "unused").exists()
+    return {name: str(Path(path).relative_to(folder / "SegmentationClass")) for name, path in found.items()}
 
 
 @pytest.fixture
@@ -49,12 +49,9 @@ def folder(tmp_path):
     return folder
 
 
-# Good folders -----------------------------------------------------------------------------------
-
-
 def test_ids_paths_tags_and_sizes(folder):
     result = index(folder)
-    rows = rows_by_id(result)
+    rows = {row.id: row for row in result.images}
     assert result.classes == ("background", "Straße", "cat", "dog")
     assert list(rows) == sorted(rows) == ["Große 犬 1", "a/one", "b/one", "two.jpg", "two.png"]
     assert rows["a/one"].path == str(folder / "a" / "one.jpg")
@@ -62,13 +59,10 @@ def test_ids_paths_tags_and_sizes(folder):
     assert {(row.width, row.height) for row in rows.values()} == {(12, 8)}
     assert rows["Große 犬 1"].split == "test" and rows["b/one"].split == "val"
     assert rows["Große 犬 1"].path == str(folder / "Große 犬 1.webp") and rows["Große 犬 1"].tags == ()
-
-
-def test_ids_stay_unique_where_a_name_looks_like_another_id(tmp_path):
-    for name in ("a.jpg", "a.png", "a.jpg.png", "a.b.jpg"):
-        write_image(tmp_path / name)
-    found = [row.id for row in index_unlabelled(tmp_path, CLASSES)[0].images]
-    assert found == ["a.b", "a.jpg", "a.jpg.png", "a.png"]
+    (folder / "classes.txt").write_text("background\nzebra\ndog\ncat\nStraße\n", encoding="utf-8")
+    result = index(folder)  # the list fixes the order
+    assert result.classes == ("background", "zebra", "dog", "cat", "Straße")
+    assert {row.id: row.tags for row in result.images}["b/one"] == ("dog", "cat")
 
 
 @pytest.mark.parametrize("where", ["folder", "elsewhere"])
@@ -79,13 +73,6 @@ def test_the_table_may_be_anywhere_its_images_are_in_the_folder(folder, tmp_path
     assert [row.id for row in index(folder, labels=named).images] == ["x, y"]
 
 
-def test_class_list_fixes_the_order(folder):
-    (folder / "classes.txt").write_text("background\nzebra\ndog\ncat\nStraße\n", encoding="utf-8")
-    result = index(folder)
-    assert result.classes == ("background", "zebra", "dog", "cat", "Straße")
-    assert rows_by_id(result)["b/one"].tags == ("dog", "cat")
-
-
 def test_linked_images_and_folders_are_read_from_another_disk(folder, tmp_path):
     disk = tmp_path / "disk"
     for name in ("x.jpg", "photos/y.JFIF"):
@@ -94,10 +81,7 @@ def test_linked_images_and_folders_are_read_from_another_disk(folder, tmp_path):
     (folder / "linked").symlink_to(disk / "photos")
     write_labels(folder, "x.jpg,dog,train", "linked/y.JFIF,dog,train")
     (tmp_path / "link").symlink_to(folder)
-    assert list(rows_by_id(index(tmp_path / "link"))) == ["linked/y", "x"]
-
-
-# Problems ---------------------------------------------------------------------------------------
+    assert [row.id for row in index(tmp_path / "link").images] == ["linked/y", "x"]
 
 
 @pytest.mark.parametrize(("line", "message"), [
@@ -106,7 +90,10 @@ def test_linked_images_and_folders_are_read_from_another_disk(folder, tmp_path):
     ("cut.jpg,dog,train", "cut.jpg: damaged image"),
     ("./a/one.jpg,dog,train", "a/one.jpg: already in line 2. Remove one"),
     ("C:/x.jpg,dog,train", "C:/x.jpg: an absolute path. Write it relative"),
-    ("a/../../x.jpg,dog,train", "a/../../x.jpg: the path leaves the folder by `..`"),
+    ("/etc/passwd,dog,train", "/etc/passwd: an absolute path. Write it relative"),
+    ("a/../../x.jpg,dog,train", "a/../../x.jpg: the path leaves the folder by `..`. Move the file into the folder"),
+    ("plain,dog,train", "plain: the name ends in none of .bmp, .jfif, .jpeg, .jpg, .png, .tif, .tiff, .webp. Rename"),
+    (".bad.jpg,dog,train", ".bad.jpg: a hidden file, or in a hidden folder. Rename it"),
     ("a\\one.jpg,dog,train", "the path holds a backslash. Write /"),
     (".,dog,train", ".: no path. Name the image's file"),
     ("loop.jpg,dog,train", "loop.jpg: cannot be read (Too many levels of symbolic links)"),
@@ -120,15 +107,16 @@ def test_bad_row(folder, line, message):
     write_bad_files(folder)
     with open(folder / "labels.csv", "a", encoding="utf-8") as stream:
         stream.write(line + "\n")
-    ((path, number, text),) = problems(folder)
+    ((path, number, text),) = failure(folder).problems
     assert (path, number) == ("labels.csv", 7)
     assert message in text and str(folder) not in text.split(" (")[0]
     assert str(failure(folder)) == f"{folder}: 1 problem\n  labels.csv, line 7: {text}"
 
 
 def write_bad_files(folder):
-    for name in ("good.jpg", "cut.jpg"):
+    for name in ("good.jpg", "cut.jpg", ".bad.jpg", "new.jpg"):
         write_image(folder / name)
+    (folder / "new.jpg").rename(folder / "plain")
     (folder / "cut.jpg").write_bytes((folder / "cut.jpg").read_bytes()[:-60])
     (folder / "text.jpg").write_text("not an image")
     (folder / "loop.jpg").symlink_to(folder / "loop.jpg")
@@ -136,42 +124,13 @@ def write_bad_files(folder):
     write_zero_mask(folder / "SegmentationClass" / "good.png")
 
 
-def test_class_outside_the_list(folder):
-    (folder / "classes.txt").write_text("dog\nStraße\n", encoding="utf-8")
-    remedy = "is not in the class list. Add it to classes.txt, or remove this label."
-    assert problems(folder) == [
-        ("labels.csv", 3, f"b/one.jpg: class 'cat' {remedy}"),
-        ("labels.csv", 4, f"two.jpg: class 'cat' {remedy}"),
-    ]
-
-
 def test_problems_of_the_class_list_and_of_all_rows_are_reported_together(folder):
     (folder / "classes.txt").write_text("dog\ndog\n", encoding="utf-8")
     write_labels(folder, "gone.jpg,cat,trian", "a/one.jpg,,train,x", "../x.jpg,,val")
-    found = problems(folder)
+    found = failure(folder).problems
     expected = [("classes.txt", 0), *(("labels.csv", line) for line in (2, 2, 3, 3, 4, 4))]
     assert [(path, line) for path, line, _ in found] == expected
     assert "class 'dog' is listed twice" in found[0].text
-
-
-def test_each_invalid_class_name_is_reported_once(folder):
-    write_labels(folder, "a/one.jpg,.x;a/b,train", "b/one.jpg,Background;.x,train")
-    found = [(line, text.split(": ")[1].split("'")[1]) for _, line, text in problems(folder)]
-    assert found == [(2, ".x"), (2, "a/b"), (3, "Background")]
-
-
-@pytest.mark.parametrize("count", [0, 255])
-def test_no_class_or_too_many(folder, count):
-    write_labels(folder, f"a/one.jpg,{';'.join(f'c{k}' for k in range(count))},test")
-    ((path, line, text),) = problems(folder)
-    assert (path, line) == ("", 0) and f"{count} classes" in text
-
-
-def test_at_most_fifty_problems_are_printed(folder):
-    write_labels(folder, *(f"gone{k}.jpg,dog,train" for k in range(70)))
-    first, *rest = str(failure(folder)).splitlines()
-    assert first == f"{folder}: 70 problems" and len(rest) == 51
-    assert rest[49].startswith("  labels.csv, line 51: ") and rest[-1] == "  and 20 more problems"
 
 
 @pytest.mark.parametrize(("labels", "message"), [
@@ -184,17 +143,8 @@ def test_bad_name_of_a_table(folder, labels, message):
     (folder / "labels.jsonl").write_text("{}")
     with pytest.raises(TagsegError, match=message):
         index(folder, labels=labels)
-
-
-def test_missing_table_and_folder(folder):
-    (folder / "labels.csv").unlink()
-    write_image(folder / "flat" / "a.jpg")
-    text = str(failure(folder / "flat"))
-    assert "flat/labels.csv: no such file. Write a table there" in text and "one folder per class" in text
-    assert "gone: no such folder. Name the folder" in str(failure(folder / "gone"))
-
-
-# Images without a table --------------------------------------------------------------------
+    with pytest.raises(TagsegError, match="gone: no such folder. Name the folder"):
+        index(folder / "gone")
 
 
 def test_new_images_are_listed_without_those_of_our_results(folder, monkeypatch):
@@ -226,14 +176,64 @@ def test_unreadable_new_images_are_skipped_with_a_message(folder):
     expected = {"cut.jpg", "text.jpg", "loop.jpg", "pipe.jpg", "phone.HEIC"} | not_utf8
     assert {message.split(": ")[0] for message in messages} == expected
     assert any("this image format is not read. Convert it to one of .bmp" in message for message in messages)
-
-
-def test_a_folder_without_any_readable_image(tmp_path):
+    (folder / "none").mkdir()
     with pytest.raises(TagsegError, match=r"no readable image. Put images there \(\.b"):
-        index_unlabelled(tmp_path, CLASSES)
-    (tmp_path / "a.jpg").write_bytes(b"")
+        index_unlabelled(folder / "none", CLASSES)
+    (folder / "none" / "a.jpg").write_bytes(b"")
     with pytest.raises(TagsegError, match=r"no readable image. .*a\.jpg: not a read"):
-        index_unlabelled(tmp_path, CLASSES)
+        index_unlabelled(folder / "none", CLASSES)
+
+
+def test_masks_by_id_and_by_unique_stem(folder):
+    assert ground_truth(folder) == {}
+    for name in ("a/one.png", "one.png", "two.png", "two.jpg.png", "Große 犬 1.png"):
+        write_zero_mask(folder / "SegmentationClass" / name)
+    assert ground_truth(folder) == {  # two images have the stem "one", and two "two"
+        "a/one": "a/one.png", "two.jpg": "two.jpg.png", "Große 犬 1": "Große 犬 1.png",
+    }  # fmt: skip
+    assert ground_truth(folder, "test") == {"Große 犬 1": "Große 犬 1.png"}
+    (folder / "SegmentationClass" / "a" / "one.png").unlink()
+    assert ground_truth(folder, "val") == {}  # a stem is unique in the whole index
+    result = index(folder)
+    alone = Index(result.classes, tuple(row for row in result.images if row.id != "a/one"))
+    assert ground_truth(folder, "val", alone) == {"b/one": "one.png"}
+
+
+def test_ids_and_masks_stay_unique_where_a_name_looks_like_another_id(tmp_path):
+    names = "a.jpg", "a.png", "a.jpg.png", "a.b.jpg", "b/a.jpg.png"
+    for name in names:
+        write_image(tmp_path / name)
+    found = [row.id for row in index_unlabelled(tmp_path, CLASSES)[0].images]
+    assert found == ["a.b", "a.jpg", "a.jpg.png", "a.png", "b/a.jpg"]
+    (tmp_path / "a.jpg.png").unlink()
+    write_labels(tmp_path, *(f"{name},dog,train" for name in ("a.jpg", "a.png", "b/a.jpg.png")))
+    write_zero_mask(tmp_path / "SegmentationClass" / "a.jpg.png")
+    assert ground_truth(tmp_path) == {"a.jpg": "a.jpg.png"}
+
+
+def test_mask_fits_the_image_after_exif_rotation(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    write_image(tmp_path / "a.jpg", width=12, height=8, exif=exif)
+    write_zero_mask(tmp_path / "SegmentationClass" / "a.png", width=8, height=12)
+    write_labels(tmp_path, "a.jpg,dog,train")
+    (row,) = index(tmp_path).images
+    assert (row.width, row.height) == (8, 12) and ground_truth(tmp_path) == {"a": "a.png"}
+
+
+def test_all_bad_masks_are_told(folder, tmp_path):
+    masks = folder / "SegmentationClass"
+    write_zero_mask(masks / "a" / "one.png", width=5, height=5)
+    (masks / "two.jpg.png").write_bytes(b"no PNG")
+    (masks / "two.png.png").symlink_to(write_zero_mask(tmp_path / "elsewhere.png"))
+    (masks / "Große 犬 1.png").mkdir()
+    with pytest.raises(DatasetProblems) as caught:
+        ground_truth(folder, "train")
+    a, b = caught.value.problems
+    assert a == ("SegmentationClass/a/one.png", 0, a.text) and "5x5 pixels, but the image" in a.text
+    assert b == ("SegmentationClass/two.jpg.png", 0, b.text) and "not a readable PNG" in b.text
+    with pytest.raises(DatasetProblems, match="1 problem\n.*Große 犬 1.png: not a file"):
+        ground_truth(folder, "test")
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="the real images are not on this machine")

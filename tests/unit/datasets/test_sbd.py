@@ -1,41 +1,21 @@
 """SBD's lists and masks."""
 
-import io
-
 import numpy as np
 import pytest
-from scipy.io import savemat
-from scipy.sparse import csc_matrix
 
+from helpers import write_sbd
+from mini_voc import mat
 from tagseg.datasets.voc.sbd import MAX_MAT_BYTES, find_sbd, read_sbd_ids, read_sbd_mask, sbd_masks
 from tagseg.runtime.errors import TagsegError
-
-
-def mat(segmentation, compressed: bool = True, names: tuple[str, str] = ("GTcls", "Segmentation")) -> bytes:
-    """Return the bytes of a .mat in SBD's form: a boundary per class, the labels, the classes present."""
-    labels = np.asarray(segmentation)
-    boundaries = np.empty((20, 1), object)
-    for label in range(1, 21):
-        boundaries[label - 1, 0] = csc_matrix(labels.reshape(len(labels), labels[:1].size) == label)
-    present = np.unique(labels)[np.unique(labels) > 0].astype(np.uint8)[:, None]
-    record = {"Boundaries": boundaries, names[1]: labels, "CategoriesPresent": present}
-    stream = io.BytesIO()
-    savemat(stream, {"before": np.eye(3), names[0]: record}, do_compression=compressed)
-    return stream.getvalue()
 
 
 def random_labels(seed: int, height: int = 9, width: int = 13) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 21, (height, width), dtype=np.uint8)
 
 
-@pytest.fixture
-def path(tmp_path):
-    return tmp_path / "2008_000003.mat"
-
-
 @pytest.mark.parametrize("compressed", [True, False])
-def test_a_mask(path, compressed):
-    labels = random_labels(3)
+def test_a_mask(tmp_path, compressed):
+    path, labels = tmp_path / "a.mat", random_labels(3)
     labels[0, 0] = 255
     path.write_bytes(mat(labels, compressed))
     np.testing.assert_array_equal(read_sbd_mask(path, 13, 9), labels)
@@ -56,21 +36,15 @@ def test_a_mask(path, compressed):
     (mat(np.full((9, 13), 21, np.uint8)), "label 21, but SBD's labels end at 20"),
     (bytes(MAX_MAT_BYTES + 1), "more than 1,000,000 bytes"),
 ])  # fmt: skip
-def test_bad_masks(path, content, message):
+def test_bad_masks(tmp_path, content, message):
+    path = tmp_path / "2008_000003.mat"
     path.write_bytes(content)
     with pytest.raises(TagsegError, match=rf"2008_000003\.mat: .*{message}"):
         read_sbd_mask(path, 13, 9)
 
 
-def write_lists(folder, train: str, val: str):
-    folder.mkdir(parents=True)
-    (folder / "train.txt").write_bytes(train.encode())
-    (folder / "val.txt").write_bytes(val.encode())
-    return folder
-
-
 def test_both_lists_give_each_id_once(tmp_path):
-    folder = write_lists(tmp_path / "sbd", "a \r\n\r\nb\r\nb\n", "\ufeffc  \nb\n../d\n")
+    folder = write_sbd(tmp_path / "sbd", "a \r\n\r\nb\r\nb\n", "\ufeffc  \nb\n../d\n")
     problems = []
     assert read_sbd_ids(folder, problems) == {
         "a": (folder / "train.txt", 1), "b": (folder / "train.txt", 3), "c": (folder / "val.txt", 1),
@@ -80,14 +54,10 @@ def test_both_lists_give_each_id_once(tmp_path):
     assert second[:2] == (str(folder / "val.txt"), 3) and "'../d' is not an id" in second.text
 
 
-@pytest.mark.parametrize("place", [".", "dataset", "benchmark_RELEASE/dataset"])
-def test_the_folder_is_found_from_above(tmp_path, place):
-    folder = write_lists(tmp_path / "sbd" / place / ".", "", "")
-    assert find_sbd(tmp_path / "sbd") == folder
-
-
-def test_missing_folders(tmp_path):
+def test_the_folder_is_found_from_above(tmp_path):
     with pytest.raises(TagsegError, match=r"no SBD. Unpack benchmark\.tgz there"):
         find_sbd(tmp_path)
     with pytest.raises(TagsegError, match="cls: no such folder. Unpack SBD again, or set sbd_masks: false"):
         sbd_masks(tmp_path)
+    for root, place in (("a", "."), ("b", "dataset"), ("c", "benchmark_RELEASE/dataset")):
+        assert write_sbd(tmp_path / root / place / ".", "", "") == find_sbd(tmp_path / root)

@@ -1,11 +1,14 @@
-"""The index of PASCAL VOC's layout, on devkits of a few images."""
+"""Index and ground truth of PASCAL VOC's layout and of SBD, on devkits of a few images."""
 
+import numpy as np
 import pytest
 
-from helpers import write_annotation, write_image, write_image_set, write_small_devkit, write_small_sbd, write_voc_image
-from tagseg.datasets.voc.devkit import VOC_CLASSES, index_voc
+from helpers import write_annotation, write_image_set, write_small_devkit, write_small_sbd, write_voc_image
+from mini_voc import mat
+from tagseg.datasets.voc.devkit import VOC_CLASSES, index_voc, voc_ground_truth
 from tagseg.runtime.errors import TagsegError
-from tagseg.storage.index import ImageRecord
+from tagseg.storage.images import encode_mask, read_mask, write_mask
+from tagseg.storage.index import ImageRecord, Index
 
 
 @pytest.fixture
@@ -34,22 +37,19 @@ def test_small_devkit(devkit):
     assert index.classes == ("background", *VOC_CLASSES)
     assert list(rows) == sorted(rows) and len(rows) == 5
     assert [row.id for row in index.of_split("val")] == ["2007_000033", "2007_000042"]
-    path = str(devkit / "JPEGImages" / "2007_000032.jpg")
-    assert rows["2007_000032"] == ImageRecord(
-        "2007_000032", path, 12, 8, "train", ("aeroplane", "person")
-    )  # each class once, in class order; the part "head" is ignored
+    path, tags = (str(devkit / "JPEGImages/2007_000032.jpg"), ("aeroplane", "person"))  # each class once, in order
+    assert rows["2007_000032"] == ImageRecord("2007_000032", path, 12, 8, "train", tags)
     assert rows["2007_000039"].tags == ("chair", "tvmonitor")
-
-
-def test_difficult_objects_can_be_ignored(devkit):
-    rows = rows_by_id(index_voc(devkit, difficult=False))
-    assert rows["2007_000039"].tags == ("tvmonitor",) and rows["2007_000042"].tags == ()
+    easy = rows_by_id(index_voc(devkit, difficult=False))
+    assert easy["2007_000039"].tags == ("tvmonitor",) and easy["2007_000042"].tags == ()
 
 
 def test_other_lists_suffixes_and_alphabets(devkit):
     name = "Schöne Aussicht 犬.final"
     write_voc_image(devkit, name, "sofa")
-    write_image(devkit / "JPEGImages" / "bare.png")
+    write_voc_image(devkit, "bare", "dog")
+    (devkit / "Annotations" / "bare.xml").unlink()
+    (devkit / "JPEGImages" / "bare.jpg").rename(devkit / "JPEGImages" / "bare.png")
     write_image_set(devkit, "mine", name, "", "  2007_000032")
     write_image_set(devkit, "hidden", "bare")
     index = index_voc(devkit, train_list="mine", val_list=None, test_list="hidden")
@@ -64,15 +64,14 @@ def test_class_list_of_the_devkit(devkit):
     (devkit / "classes.txt").write_text("\n".join(["background", *names, ""]))
     index = index_voc(devkit)
     assert index.classes == ("background", *names)
-    assert rows_by_id(index)["2007_000032"].tags == ("person", "aeroplane")
+    rows = rows_by_id(index)
+    assert rows["2007_000032"].tags == ("person", "aeroplane")
     (devkit / "classes.txt").write_text("\ufeff" + "\r\n".join(names), encoding="utf-8")
     assert index_voc(devkit).classes == ("background", *names)
-
-
-def test_other_classes_than_vocs_are_sorted(devkit):
-    for name in rows_by_id(index_voc(devkit)):
+    (devkit / "classes.txt").unlink()
+    for name in rows:
         write_annotation(devkit, name, "zebra", "Straße")
-    assert index_voc(devkit).classes == ("background", "Straße", "zebra")
+    assert index_voc(devkit).classes == ("background", "Straße", "zebra")  # sorted
 
 
 @pytest.mark.parametrize("name", ["JPEGImages", "Annotations", "ImageSets", "SegmentationClass", "."])
@@ -80,17 +79,8 @@ def test_folders_may_be_links_to_another_disk(devkit, tmp_path, name):
     expected = [(row.id, row.tags) for row in index_voc(devkit).images]
     away = tmp_path / "another disk"
     (devkit / name).resolve().rename(away)
-    (devkit.parent / devkit.name / name).symlink_to(away) if name != "." else devkit.symlink_to(away)
+    (devkit / name if name != "." else devkit).symlink_to(away)
     assert [(row.id, row.tags) for row in index_voc(devkit).images] == expected
-
-
-# Problems ----------------------------------------------------------------------------------------
-
-
-def test_missing_devkit_or_list(devkit, tmp_path):
-    fails(tmp_path / "no", "no VOC devkit. Unpack VOCtrainval.* with JPEGImages, Annotations")
-    fails(devkit, r"mine\.txt: no such file. Put the list there", train_list="mine")
-    fails(devkit, r"'\.\./mine': not the name of a list. Name a file in", train_list="../mine")
 
 
 @pytest.mark.parametrize("ids, message", [
@@ -151,9 +141,6 @@ def test_all_problems_are_reported_together(devkit):
     }  # fmt: skip
 
 
-# trainaug ----------------------------------------------------------------------------------------
-
-
 def test_trainaug_is_train_and_sbd_minus_val(devkit, sbd):
     write_image_set(devkit, "trainaug", "2007_000032")  # of unknown origin: not used
     index = index_voc(devkit, train_list="trainaug", sbd=sbd)
@@ -167,7 +154,10 @@ def test_trainaug_is_train_and_sbd_minus_val(devkit, sbd):
     assert len(index_voc(devkit, train_list="trainaug", val_list=None, sbd=sbd).images) == 6
 
 
-def test_problems_of_trainaug(devkit, sbd, tmp_path):
+def test_missing_devkits_lists_and_problems_of_trainaug(devkit, sbd, tmp_path):
+    fails(tmp_path / "no", "no VOC devkit. Unpack VOCtrainval.* with JPEGImages, Annotations")
+    fails(devkit, r"mine\.txt: no such file. Put the list there", train_list="mine")
+    fails(devkit, r"'\.\./mine': not the name of a list. Name a file in", train_list="../mine")
     fails(devkit, "trainaug: built from VOC's train and SBD, .* Set sbd", train_list="trainaug")
     options = {"train_list": "trainaug", "sbd": sbd}
     fails(devkit, "empty: no SBD. Unpack", **options | {"sbd": tmp_path / "empty"})
@@ -190,13 +180,9 @@ def test_counts_of_trainaug(devkit, sbd, difficult):
     assert not any("tags per image" in problem.text for problem in fails(devkit, ".", **options))
 
 
-# The test set ------------------------------------------------------------------------------------
-
-
 def test_devkit_of_the_test_set(devkit, tmp_path):
     other = tmp_path / "test" / "VOCdevkit" / "VOC2012"
-    write_image(other / "JPEGImages" / "2008_000006.jpg", 20, 10)
-    write_annotation(other, "2008_000006", "person")
+    write_voc_image(other, "2008_000006", "person", width=20, height=10)
     write_image_set(other, "test", "2008_000006")
     options = {"test_list": "test", "test_root": other.parents[1]}
     index = index_voc(devkit, **options)
@@ -208,3 +194,59 @@ def test_devkit_of_the_test_set(devkit, tmp_path):
     fails(devkit, r"2008_000009\.jpg: no such image. .* remove the id from test\.txt, line 1", **options)
     fails(devkit, "test_root: set, but no test_list. Set test_list: test", test_root=other)
     fails(devkit, "nowhere: no VOC devkit", test_list="test", test_root=tmp_path / "nowhere")
+
+
+def write_mat(sbd, name: str, labels: np.ndarray):
+    (sbd / "cls" / f"{name}.mat").write_bytes(mat(labels))
+
+
+def labels_of(*values: int) -> np.ndarray:
+    """Return a mask of 12x8 pixels whose first row begins with the values."""
+    mask = np.zeros((8, 12), np.uint8)
+    mask[0, : len(values)] = values
+    return mask
+
+
+def test_masks_of_the_devkit(devkit, tmp_path):
+    index, masks = index_voc(devkit), devkit / "SegmentationClass"
+    expected = {name: str(masks / f"{name}.png") for name in ("2007_000032", "2007_000039")}
+    assert voc_ground_truth(devkit.parent, index, "train", tmp_path / "made") == expected
+    assert set(voc_ground_truth(devkit, index, "val", tmp_path)) == {"2007_000033", "2007_000042"}
+    assert voc_ground_truth(devkit, index, "test", tmp_path) == {}
+    assert not (tmp_path / "made").exists()
+
+
+def test_masks_of_sbd_fill_the_gaps(devkit, sbd, tmp_path):
+    index = index_voc(devkit, train_list="trainaug", sbd=sbd)
+    for name in ("2007_000032", "2008_000001", "2009_000001"):
+        write_mat(sbd, name, labels_of(20, 1, 0, 12))
+    made = tmp_path / "made"
+    masks = voc_ground_truth(devkit, index, "train", made, sbd=sbd)
+    assert masks["2007_000032"] == str(devkit / "SegmentationClass" / "2007_000032.png")  # not SBD's
+    assert masks["2008_000001"] == "png/2008_000001.png"
+    assert set(masks) == {"2007_000032", "2007_000039", "2008_000001", "2009_000001"}
+    assert (made / masks["2009_000001"]).read_bytes() == encode_mask(labels_of(20, 1, 0, 12))
+    assert sorted(path.name for path in (made / "png").iterdir()) == ["2008_000001.png", "2009_000001.png"]
+
+
+def test_labels_of_sbd_are_mapped_by_class_name(devkit, sbd, tmp_path):
+    row = ImageRecord("2008_000001", "x.jpg", 12, 8, "train", ("dog",))
+    index = Index(("background", "zebra", "dog", "aeroplane"), (row,))
+    write_mat(sbd, row.id, np.arange(96, dtype=np.uint8).reshape(8, 12) % 21)
+    voc_ground_truth(devkit, index, "train", tmp_path, sbd=sbd)
+    expected = np.full(21, 255)
+    expected[[0, 1 + VOC_CLASSES.index("dog"), 1 + VOC_CLASSES.index("aeroplane")]] = (0, 2, 3)
+    mask = read_mask(tmp_path / "png" / "2008_000001.png", 4)
+    np.testing.assert_array_equal(mask.ravel(), expected[np.arange(96) % 21])
+
+
+def test_bad_masks_are_reported_together(devkit, sbd, tmp_path):
+    write_mask(devkit / "SegmentationClass" / "2007_000032.png", labels_of(1).T)
+    (devkit / "SegmentationClass" / "2007_000039.png").write_bytes(b"GIF89a")
+    write_mat(sbd, "2008_000001", labels_of(1)[:4])
+    with pytest.raises(TagsegError, match="3 problems") as caught:
+        voc_ground_truth(devkit, index_voc(devkit), "train", tmp_path, sbd=sbd)
+    found = [(problem.path.rsplit("/", 1)[1], problem.text[:8]) for problem in caught.value.problems]
+    assert found == [
+        ("2007_000032.png", "8x12 pix"), ("2007_000039.png", "not a re"), ("2008_000001.mat", "12x4 pix"),
+    ]  # fmt: skip

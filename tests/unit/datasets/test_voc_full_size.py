@@ -13,53 +13,34 @@ from tagseg.datasets.voc import devkit as voc
 from tagseg.datasets.voc.devkit import VOC_CLASSES, index_voc
 from tagseg.patterns.subsets import sample_subset
 
-pytestmark = pytest.mark.skipif(not TABLE.is_file(), reason="shared/data/voc12_tags.csv is not beside the repository")
+pytestmark = pytest.mark.skipif(not TABLE.is_file(), reason="no table of tags beside the repository")
 
 
 @pytest.fixture(scope="module")
-def rows() -> list[dict]:
-    return read_table()
-
-
-@pytest.fixture(scope="module")
-def root(rows, tmp_path_factory) -> Iterator[Path]:
+def root(tmp_path_factory) -> Iterator[Path]:
     root = tmp_path_factory.mktemp("voc")
-    write_full_voc(root, rows)
+    write_full_voc(root, read_table())
     yield root
     shutil.rmtree(root)  # 24,000 files that pytest would keep for three sessions
 
 
-@pytest.fixture(scope="module")
-def index(root):
-    return index_voc(root, train_list="trainaug", sbd=root / "benchmark_RELEASE", counts_known=True)
-
-
-def test_the_numbers_of_the_published_set(index):
+def test_the_numbers_splits_and_tags_of_the_published_set(root):
+    index = index_voc(root, train_list="trainaug", sbd=root / "benchmark_RELEASE", counts_known=True)
     train = index.of_split("train")
     assert (len(train), len(index.of_split("val")), len(index.images)) == (10582, 1449, 12031)
     assert f"{sum(len(row.tags) for row in train) / len(train):.3f}" == "1.555"
     assert sum(len(row.tags) == 1 for row in train) == 6249
     assert index.classes == ("background", *VOC_CLASSES)
-
-
-def test_every_image_has_the_published_split_and_tags(index, rows):
-    assert {row.id: (row.split, set(row.tags)) for row in index.images} == {
-        row["image"]: ("val" if row["split"] == "val" else "train", set(row["labels"].split(";"))) for row in rows
-    }
-
-
-def test_five_classes_exceed_the_papers_cap(index):
-    counts = Counter(tag for row in index.of_split("train") for tag in row.tags)
-    train = index.of_split("train")
+    found = {row.id: (row.split, set(row.tags)) for row in index.images}
+    for row in read_table():
+        assert found.pop(row["image"]) == (row["split"].replace("aug", "train"), set(row["labels"].split(";")))
+    assert not found
+    counts = Counter(tag for row in train for tag in row.tags)
     sizes = {tag: len(sample_subset(train, tag, 800, 0)) for tag in VOC_CLASSES}
-    capped = {"car", "cat", "chair", "dog", "person"}
-    assert {tag for tag in VOC_CLASSES if sizes[tag] < counts[tag]} == capped
-    assert {tag: 800 if tag in capped else counts[tag] for tag in VOC_CLASSES} == sizes
-
-
-def test_vocs_own_lists(root):
-    index = index_voc(root, counts_known=True)
-    assert (len(index.of_split("train")), len(index.of_split("val"))) == (1464, 1449)
+    assert sizes == {tag: min(800, count) for tag, count in counts.items()}
+    assert {tag for tag in counts if counts[tag] > 800} == {"car", "cat", "chair", "dog", "person"}
+    own = index_voc(root, counts_known=True)
+    assert (len(own.of_split("train")), len(own.of_split("val"))) == (1464, 1449)
 
 
 def test_deviations_from_the_published_counts(root, monkeypatch):

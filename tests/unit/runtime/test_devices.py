@@ -1,15 +1,18 @@
-"""Which device a job takes, and in which precision it computes."""
+"""Which device, precision, threads and processors a job takes; the threads never depend on --cores."""
 
+import multiprocessing
 import os
+import subprocess
+import sys
 import tempfile
 
 import pytest
 import torch
 
-from tagseg.runtime import devices
+from tagseg.runtime import devices, threads
 from tagseg.runtime.devices import autocast, device, prepare, workers
 from tagseg.runtime.errors import TagsegError
-from tagseg.runtime.threads import THREADS
+from tagseg.runtime.threads import AUTO, MOST, THREADS, computing_threads, keep_to_cores
 
 CPU = torch.device("cpu")
 
@@ -28,51 +31,42 @@ def gpu(number):
     return torch.device("cuda", number)
 
 
-def test_without_a_gpu_it_is_the_cpu(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+def test_without_a_gpu_or_on_request_it_is_the_cpu(two_gpus, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    with device("cpu") as where:
+        assert where == CPU
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with device() as where:
         assert where == CPU
 
 
 def test_jobs_take_free_gpus_and_share_the_first_if_none_is_free(two_gpus):
-    with device() as first, device() as second, device() as third:
-        assert (first, second, third) == (gpu(0), gpu(1), gpu(0))
-
-
-def test_a_gpu_is_free_again_when_its_job_ends(two_gpus):
     with device() as first:
-        with device() as second:
-            pass
-        with device() as third:
-            assert (first, second, third) == (gpu(0), gpu(1), gpu(1))
+        for _ in range(2):  # it is free again when its job ends
+            with device() as second, device() as third:
+                assert (first, second, third) == (gpu(0), gpu(1), gpu(0))
     with device() as where:
         assert where == gpu(0)
 
 
 def test_another_process_is_respected(two_gpus):
     """A child holds the first GPU; the lock is the file's, not the process's."""
-    ready, tells = os.pipe()
-    done, tell = os.pipe()
-    child = os.fork()
-    if child == 0:
-        try:
-            os.close(tell)
-            with device():
-                os.write(tells, b"x")
-                os.read(done, 1)
-        finally:
-            os._exit(0)
-    os.close(tells)
-    assert os.read(ready, 1) == b"x"
+    ours, theirs = multiprocessing.Pipe()
+
+    def hold():
+        with device():
+            theirs.send("held")
+            theirs.recv()
+
+    child = multiprocessing.get_context("fork").Process(target=hold)
+    child.start()
+    assert ours.recv() == "held"
     with device() as where:
         assert where == gpu(1)
-    os.close(tell)
-    os.waitpid(child, 0)
+    ours.send("go on")
+    child.join()
     with device() as where:
         assert where == gpu(0)
-    os.close(ready)
-    os.close(done)
 
 
 def test_a_gpu_from_the_scheduler_is_taken_without_a_lock(two_gpus, monkeypatch):
@@ -81,20 +75,12 @@ def test_a_gpu_from_the_scheduler_is_taken_without_a_lock(two_gpus, monkeypatch)
     with device() as first, device() as second:
         assert first == second == gpu(0)  # the first that is visible
     assert list(two_gpus.iterdir()) == []
-
-
-def test_of_several_visible_gpus_each_job_takes_another(two_gpus, monkeypatch):
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5, 3")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5, 3")  # of several each job takes another
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     with device() as first, device() as second:
         assert (first, second) == (gpu(0), gpu(1))  # in the order in which they are visible
         (folder,) = two_gpus.iterdir()
         assert {lock.name for lock in folder.iterdir()} == {"5.lock", "3.lock"}
-
-
-def test_cpu_wins(two_gpus, monkeypatch):
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
-    with device("cpu") as where:
-        assert where == CPU
 
 
 def product_type(precision):
@@ -102,25 +88,11 @@ def product_type(precision):
         return (torch.ones(2, 2) @ torch.ones(2, 2)).dtype
 
 
-@pytest.mark.parametrize("hardware", [False, True])
-def test_a_named_precision_is_used(monkeypatch, hardware):
-    monkeypatch.setattr(devices, "_has_bfloat16", lambda where: hardware)
-    assert product_type("float32") == torch.float32
-    assert product_type("bfloat16") == torch.bfloat16
-
-
 @pytest.mark.parametrize(("hardware", "expected"), [(False, torch.float32), (True, torch.bfloat16)])
-def test_auto_goes_by_the_hardware(monkeypatch, hardware, expected):
+def test_a_named_precision_is_used_and_auto_goes_by_the_hardware(monkeypatch, hardware, expected):
     monkeypatch.setattr(devices, "_has_bfloat16", lambda where: hardware)
+    assert product_type("float32") == torch.float32 and product_type("bfloat16") == torch.bfloat16
     assert product_type("auto") == expected
-
-
-def test_threads_are_the_configured_ones_and_keep_to_the_cores(settings_of_torch, monkeypatch):
-    kept = []
-    monkeypatch.setattr(devices, "keep_to_cores", lambda cores, threads: kept.append((cores, threads)))
-    monkeypatch.setenv(THREADS, "3")
-    prepare(1, deterministic=False)
-    assert torch.get_num_threads() == 3 and kept == [(1, 3)]
 
 
 @pytest.fixture
@@ -136,26 +108,75 @@ def settings_of_torch(monkeypatch):
     os.environ.pop("CUBLAS_WORKSPACE_CONFIG", None)
 
 
-def test_deterministic_algorithms_are_switched_on(settings_of_torch):
+def test_the_configured_threads_and_deterministic_algorithms_are_set(settings_of_torch, monkeypatch):
+    kept = []
+    monkeypatch.setattr(devices, "keep_to_cores", lambda cores, threads: kept.append((cores, threads)))
+    monkeypatch.setenv(THREADS, "3")
     prepare(1, deterministic=True)
-    assert torch.are_deterministic_algorithms_enabled()
+    assert torch.get_num_threads() == 3 and kept == [(1, 3)]
+    assert torch.are_deterministic_algorithms_enabled() and not torch.backends.cudnn.benchmark
     assert torch.is_deterministic_algorithms_warn_only_enabled()
     assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
-    assert not torch.backends.cudnn.benchmark
 
 
-def test_processes_that_train_together_share_the_threads(settings_of_torch, monkeypatch):
+@pytest.fixture
+def two_processes(monkeypatch):
     for name, value in {"RANK": "0", "WORLD_SIZE": "2", "TORCHELASTIC_RUN_ID": "a run"}.items():
         monkeypatch.setenv(name, value)
+
+
+def test_processes_that_train_together_share_the_threads(settings_of_torch, two_processes):
     prepare(4, deterministic=False)
     assert torch.get_num_threads() == 2
     assert (workers(gpu(0), 4), workers(CPU, 4)) == (2, 0)
 
 
-def test_processes_that_train_together_never_share_a_gpu(two_gpus, monkeypatch):
-    for name, value in {"RANK": "0", "WORLD_SIZE": "2", "TORCHELASTIC_RUN_ID": "a run"}.items():
-        monkeypatch.setenv(name, value)
+def test_processes_that_train_together_never_share_a_gpu(two_gpus, two_processes):
     with device() as first, device() as second:
         assert (first, second) == (gpu(0), gpu(1))
-        with pytest.raises(TagsegError, match="^gpus: fewer than 2 of 2 GPUs are free. Lower `gpus`"), device():
+        message = "^gpus: fewer than 2 of 2 GPUs are free. Lower `gpus`"
+        with pytest.raises(TagsegError, match=message), device():
             pass
+
+
+@pytest.fixture
+def processors(monkeypatch):
+    """How to pretend to be on a machine of so many processors; every other one, as after a `taskset`."""
+
+    def pretend(count):
+        monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(0, 2 * count, 2)), raising=False)
+
+    return pretend
+
+
+@pytest.mark.parametrize("cores", [1, 2, 64])
+@pytest.mark.parametrize(("wanted", "count"), [("1", 1), ("5", 5), (AUTO, 3)])
+def test_threads_are_the_configured_ones_whatever_the_cores(monkeypatch, processors, cores, wanted, count):
+    processors(3)
+    monkeypatch.setenv(THREADS, wanted)
+    assert computing_threads(cores) == count
+    processors(64)  # no more than helps
+    assert computing_threads(cores) == (MOST if wanted == AUTO else count)
+    monkeypatch.delenv(THREADS)  # by hand
+    assert computing_threads(cores) == cores and computing_threads(0) == computing_threads(-1) == 1
+
+
+@pytest.mark.parametrize(("cores", "count", "kept"), [
+    (1, 4, 1), (3, 4, 3), (4, 4, None), (8, 4, None), (6, 8, None), (0, 4, None),
+])  # fmt: skip
+def test_a_job_is_kept_to_fewer_cores_than_threads_alone(monkeypatch, processors, cores, count, kept):
+    asked = []
+    monkeypatch.setattr(os, "sched_setaffinity", lambda _, chosen: asked.append(chosen), raising=False)
+    processors(6)
+    keep_to_cores(cores, count)
+    assert [len(chosen) for chosen in asked] == ([kept] if kept else [])
+    assert all(set(chosen) <= {0, 2, 4, 6, 8, 10} and len(set(chosen)) == len(chosen) for chosen in asked)
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="processors cannot be chosen")
+@pytest.mark.skipif(len(threads._processors()) < 2, reason="one processor")
+def test_the_real_system_keeps_a_process_to_its_cores():
+    code = "import os; from tagseg.runtime.threads import *; keep_to_cores(1, 2); print(len(os.sched_getaffinity(0)))"
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert done.stdout == "1\n", done.stderr

@@ -12,28 +12,19 @@ from tagseg.runtime.pools import in_processes
 
 
 def square_and_process(number):
+    if number == "three":
+        raise ValueError(number)
     return number**2, os.getpid()
 
 
 @pytest.mark.parametrize("chunk", [1, 7, 100])
 @pytest.mark.parametrize("processes", [1, 2])
-def test_results_come_in_the_order_of_the_tasks(processes, chunk):
+def test_results_come_in_the_order_of_the_tasks_and_failures_reach_the_caller(processes, chunk):
     results = list(in_processes(square_and_process, iter(range(30)), processes, chunk))
     assert [square for square, _ in results] == [number**2 for number in range(30)]
     assert ({process for _, process in results} == {os.getpid()}) == (processes == 1)
-
-
-def fail_on_three(number):
-    if number == 3:
-        raise ValueError("three")
-    return number
-
-
-@pytest.mark.parametrize("chunk", [1, 4])
-@pytest.mark.parametrize("processes", [1, 2])
-def test_failure_of_a_task_reaches_the_caller(processes, chunk):
-    with pytest.raises(ValueError, match="three"):
-        list(in_processes(fail_on_three, range(10), processes, chunk))
+    with pytest.raises(ValueError, match="three"):  # the failure of a task
+        list(in_processes(square_and_process, [1, 2, "three", *range(9)], processes, chunk))
 
 
 def test_a_long_iterable_is_read_little_by_little():

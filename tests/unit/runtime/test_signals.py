@@ -20,22 +20,19 @@ from tagseg.storage.mask_shards import write_mask_shard
 TIME_AND_LEVEL = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [A-Z]+ ")
 SCRIPTS = Path(sys.modules["tagseg.storage.index"].__file__).parents[2]
 TRAINING = {
-    "epochs": 2, "batch_size": 1, "micro_batch": None, "optimizer": "adam",
-    "backbone_lr": 1e-3, "head_lr": 1e-2, "weight_decay": 1e-4, "poly_power": 0.9,
-    "batch_norm": "frozen", "frozen": [], "input_size": 32, "scales": [0.7, 1.4], "flip": True,
-    "precision": "float32",
+    "epochs": 2, "batch_size": 1, "micro_batch": None, "optimizer": "adam", "backbone_lr": 1e-3, "head_lr": 1e-2,
+    "weight_decay": 1e-4, "poly_power": 0.9, "batch_norm": "frozen", "frozen": [], "input_size": 32,
+    "scales": [0.7, 1.4], "flip": True, "precision": "float32",
 }  # fmt: skip
 NETWORK = {"backbone": "timm:resnet10t", "weights": None, "output_stride": 16, "dropout": 0.5}
 SETTINGS = {"training": TRAINING, "network": NETWORK, "random_seed": 5, "deterministic": True}
 
 
-def start(script, *arguments) -> subprocess.Popen:
+def start(script, *arguments, **options) -> subprocess.Popen:
     """Start a script of the workflow, or a text in Python; its standard error can be read."""
-    command = ["-c", script] if "\n" in script else [SCRIPTS / script]
-    environment = {**os.environ, "PYTHONPATH": str(SCRIPTS), "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(
-        [sys.executable, *command, *map(str, arguments)], env=environment, stderr=subprocess.PIPE, text=True
-    )
+    words = ["-c", script, *arguments] if "\n" in script else [SCRIPTS / script, *arguments]
+    options |= {"env": {**os.environ, "PYTHONPATH": str(SCRIPTS), "OMP_NUM_THREADS": "1"}, "text": True}
+    return subprocess.Popen([sys.executable, *map(str, words)], stderr=subprocess.PIPE, **options)
 
 
 def lines_until(job: subprocess.Popen, text: str) -> list[str]:
@@ -64,6 +61,7 @@ def index(tmp_path_factory) -> Path:
 
 
 def train(index: Path, folder: Path) -> subprocess.Popen:
+    folder.mkdir(exist_ok=True)
     outputs = {"checkpoint": "checkpoint.pth", "log": "log.json", "average-precision": "precision.json"}
     named = [word for name, file in outputs.items() for word in (f"--{name}", folder / file)]
     return start("train_classifier.py", "--index", index, "--settings", json.dumps(SETTINGS), *named)
@@ -71,57 +69,25 @@ def train(index: Path, folder: Path) -> subprocess.Popen:
 
 def test_an_interrupted_training_makes_the_same_checkpoint(index, tmp_path):
     """Twice in the middle of epochs; the checkpoints are equal to the byte."""
-    for name in ("whole", "stopped"):
-        (tmp_path / name).mkdir()
-    status, lines = ended(train(index, tmp_path / "whole"))
+    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+    status, lines = ended(train(index, whole))
     assert status == 0, "\n".join(lines[-30:])
     for epoch in (0, 1):
-        job = train(index, tmp_path / "stopped")
+        job = train(index, stopped)
         lines_until(job, f"epoch {epoch + 1}: 2 of ")
         job.send_signal(signal.SIGTERM)
         status, lines = ended(job)
-        assert status == 143
-        assert lines[-1] == "Interrupted by SIGTERM. Run again to resume."
+        assert (status, lines[-1]) == (143, "Interrupted by SIGTERM. Run again to resume.")
         assert any(line.startswith(f"saved after epoch {epoch}, step ") for line in lines), lines
-        assert [path.name for path in (tmp_path / "stopped").iterdir()] == ["checkpoint.pth.resume"]
-    job = train(index, tmp_path / "stopped")
+        assert [path.name for path in stopped.iterdir()] == ["checkpoint.pth.resume"]
+    job = train(index, stopped)
     assert "resumed after epoch 1, step " in lines_until(job, "resumed")[-1]
     assert ended(job)[0] == 0
-    whole, stopped = (tmp_path / name for name in ("whole", "stopped"))
-    assert (whole / "checkpoint.pth").read_bytes() == (stopped / "checkpoint.pth").read_bytes()
-    assert (whole / "precision.json").read_bytes() == (stopped / "precision.json").read_bytes()
+    for name in ("checkpoint.pth", "precision.json"):
+        assert (whole / name).read_bytes() == (stopped / name).read_bytes()
     assert sorted(path.name for path in stopped.iterdir()) == sorted(path.name for path in whole.iterdir())
     losses = [[row["loss"] for row in read_json(name / "log.json")["epochs"]] for name in (whole, stopped)]
     assert losses[0] == losses[1] and len(losses[0]) == 2
-
-
-@pytest.mark.parametrize("file, rule", [("classifier", "train_classifier"), ("segmenter", "train_segmenter")])
-def test_the_trainings_are_started_again(file, rule):
-    text = (SCRIPTS.parent / "rules" / f"{file}.smk").read_text()
-    body = text.partition(f"rule {rule}:")[2].partition("\nrule ")[0]
-    assert "\n    retries: 3\n" in body
-
-
-WRITES = """
-import sys, time
-from tagseg.runtime import commandline
-from tagseg.storage.files import atomic_file, atomic_folder
-def main():
-    with atomic_folder(sys.argv[1]) as folder, atomic_file(sys.argv[2]) as file:
-        (folder / "half").touch()
-        print("under way", file=sys.stderr, flush=True)
-        time.sleep(60)
-commandline.run(main)
-"""
-
-
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_an_interrupted_stage_leaves_nothing(tmp_path, number, status):
-    job = start(WRITES, tmp_path / "folder", tmp_path / "file")
-    lines_until(job, "under way")
-    job.send_signal(number)
-    assert ended(job) == (status, [f"Interrupted by {number.name}. Run again to resume."])
-    assert not list(tmp_path.iterdir())
 
 
 POOL = """
@@ -151,32 +117,17 @@ def test_a_killed_process_of_a_pool_ends_the_stage_with_a_line(tmp_path):
     assert lines[:-1] == ["under way"] and not list(tmp_path.iterdir())
 
 
-def begin_pool(folder: Path, deed: str) -> subprocess.Popen:
-    """Start a stage with a pool in a process group of its own; return when its pool is at work."""
-    command = [sys.executable, "-c", POOL, str(folder), deed]
-    pipes = {"stderr": subprocess.PIPE, "text": True}
-    environment = {**os.environ, "PYTHONPATH": str(SCRIPTS)}
-    job = subprocess.Popen(command, env=environment, start_new_session=True, **pipes)
+@pytest.mark.parametrize(("deed", "number", "status"), [
+    ("sleep", signal.SIGTERM, 143), ("compute", signal.SIGTERM, 143), ("compute", signal.SIGINT, 130),
+])  # fmt: skip
+def test_an_interrupted_stage_ends_at_once_and_leaves_nothing(tmp_path, deed, number, status):
+    """Clusters and terminals signal all its processes, also the one that computes for a minute."""
+    job = start(POOL, tmp_path / "shard", deed, start_new_session=True)
     lines_until(job, "under way")
-    return job
-
-
-def test_a_stage_with_a_pool_ends_if_it_alone_is_interrupted(tmp_path):
-    job = begin_pool(tmp_path / "shard", "sleep")
-    job.terminate()
-    assert ended(job) == (143, ["Interrupted by SIGTERM. Run again to resume."])
-    assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize("number, status", [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_stage_with_a_pool_ends_at_once_if_all_its_processes_are_interrupted(tmp_path, number, status):
-    """As clusters and terminals do it; one process is deep in a computation that takes a minute."""
-    job = begin_pool(tmp_path / "shard", "compute")
     started = time.monotonic()
-    os.killpg(job.pid, number)
+    (os.killpg if deed == "compute" else os.kill)(job.pid, number)
     assert ended(job) == (status, [f"Interrupted by {number.name}. Run again to resume."])
-    assert time.monotonic() - started < 10
-    assert not list(tmp_path.iterdir())
+    assert time.monotonic() - started < 10 and not list(tmp_path.iterdir())
 
 
 READS = """
@@ -197,12 +148,10 @@ def test_a_folder_swapped_under_its_reader_is_reported(tmp_path):
     """Another shard in its place: its masks are not those of the manifest that was read."""
     for name, label in (("shard", 1), ("other", 2)):
         write_mask_shard(tmp_path / name, [("a", np.full((2, 2), label, np.uint8))])
-    command = [sys.executable, "-c", READS, str(tmp_path / "shard")]
-    environment = {**os.environ, "PYTHONPATH": str(SCRIPTS)}
-    job = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    job = start(READS, tmp_path / "shard", stdin=subprocess.PIPE)
     lines_until(job, "under way")
     (tmp_path / "shard").rename(tmp_path / "before")
     (tmp_path / "other").rename(tmp_path / "shard")
     _, lines = job.communicate("\n", timeout=100)
     assert job.returncode == 1 and len(lines.splitlines()) == 1
-    assert lines.startswith(f"error: {tmp_path / 'shard' / 'a.png'}: changed since it was written. Delete the folder")
+    assert lines.startswith(f"error: {tmp_path}/shard/a.png: changed since it was written. Delete the folder")

@@ -1,14 +1,12 @@
-"""The index: its files, its splits and shards, and the names that classes may have."""
-
-import csv
-from dataclasses import fields
+"""The index: its files, its splits and shards, and the names that classes may have; the table of ground truth."""
 
 import pytest
 
-from tagseg.patterns.class_patterns import SUMMARY
+from helpers import write_zero_mask
 from tagseg.runtime.errors import TagsegError
-from tagseg.storage.images import voc_palette
-from tagseg.storage.index import TAKEN_NAMES, ImageRecord, Index, check_class_names, read_index, write_index
+from tagseg.storage.files import atomic_folder
+from tagseg.storage.ground_truth import read_ground_truth, write_ground_truth
+from tagseg.storage.index import ImageRecord, Index, check_class_names, read_index, write_index
 
 CLASSES = ("background", "dog", 'naïve art, "quoted"', "Straße")
 
@@ -19,49 +17,17 @@ def image(name, split="train", tags=("dog",)):
 
 @pytest.fixture
 def index():
-    rows = (
-        image("a, b", tags=CLASSES[1:]),
-        image("a/ü", tags=("Straße",)),
-        image("c", "val"),
-        image("d", "test", tags=()),
-    )
-    return Index(CLASSES, rows)
+    train = image("a, b", tags=CLASSES[1:]), image("a/ü", tags=("Straße",))
+    return Index(CLASSES, (*train, image("c", "val"), image("d", "test", ())))
 
 
-def test_round_trip(tmp_path, index):
-    write_index(tmp_path / "new" / "index", index)
-    assert read_index(tmp_path / "new" / "index") == index
-
-
-def test_an_index_has_no_ground_truth(tmp_path, index):
-    assert {field.name for field in fields(ImageRecord)} == {
-        "id", "path", "width", "height", "split", "tags",
-    }  # fmt: skip
-    write_index(tmp_path, index)
-    assert (tmp_path / "index.csv").read_text().splitlines()[0] == "id,path,width,height,split,tags"
-
-
-def test_files_do_not_depend_on_the_order_of_the_images(tmp_path, index):
+def test_round_trip_in_any_order_of_the_images(tmp_path, index):
+    with pytest.raises(TagsegError, match=r"classes\.csv: no such file. Run the stage"):
+        read_index(tmp_path)
     write_index(tmp_path / "a", index)
     write_index(tmp_path / "b", Index(index.classes, index.images[::-1]))
     assert (tmp_path / "a/index.csv").read_bytes() == (tmp_path / "b/index.csv").read_bytes()
-    assert read_index(tmp_path / "b") == index
-
-
-def test_class_file_has_numbers_and_voc_colours(tmp_path, index):
-    write_index(tmp_path, index)
-    with open(tmp_path / "classes.csv", newline="", encoding="utf-8") as stream:
-        rows = list(csv.reader(stream))[1:]
-    colours = voc_palette().tolist()
-    assert [row[:2] for row in rows] == [[str(k), name] for k, name in enumerate(CLASSES)]
-    assert [[int(cell) for cell in row[2:]] for row in rows] == colours[: len(CLASSES)]
-
-
-def test_split_and_numbers(index):
-    assert [row.id for row in index.of_split("train")] == ["a, b", "a/ü"]
-    assert index.of_split("nothing") == ()
-    assert index.class_indices(index.images[0]) == (1, 2, 3)
-    assert index.class_indices(index.images[3]) == ()
+    assert read_index(tmp_path / "a") == read_index(tmp_path / "b") == index
 
 
 @pytest.mark.parametrize("shards", [1, 2, 3, 7, 40])
@@ -72,50 +38,30 @@ def test_shards_partition_the_split(shards):
     together = [row.id for part in parts for row in part]
     assert sorted(together) == [row.id for row in index.of_split("train")]
     assert len(set(together)) == len(together) == 20
-    sizes = [len(part) for part in parts]
-    assert max(sizes) - min(sizes) <= 1
-
-
-@pytest.mark.parametrize("number", [-1, 2])
-def test_a_shard_that_does_not_exist_is_refused(index, number):
-    message = rf"^shard {number} of train: not one of 2 shards. Delete .*, or increase `shards`"
-    with pytest.raises(TagsegError, match=message):
-        index.shard("train", number, 2)
-
-
-def test_missing_index(tmp_path):
-    with pytest.raises(TagsegError, match=r"classes\.csv: no such file. Run the stage"):
-        read_index(tmp_path)
+    assert max(map(len, parts)) - min(map(len, parts)) <= 1
+    for number in (-1, shards):
+        message = rf"^shard {number} of train: not one of {shards} shards. Delete .*, or increase `shards`"
+        with pytest.raises(TagsegError, match=message):
+            index.shard("train", number, shards)
 
 
 @pytest.mark.parametrize(("old", "new", "message"), [
     ("id,path", "name,path", r"index\.csv: .*no column 'id'"),
     (",12,8,", ",twelve,8,", r"index\.csv: malformed row .*twelve"),
+    ("id,path", "id,ü", r"index\.csv: not a table of tagseg"),
     (",12,8,val,dog", "", r"index\.csv: not a table of tagseg .malformed row 'c'"),
 ])  # fmt: skip
 def test_malformed_index(tmp_path, index, old, new, message):
     write_index(tmp_path, index)
     path = tmp_path / "index.csv"
-    path.write_bytes(path.read_bytes().replace(old.encode(), new.encode()))
+    path.write_bytes(path.read_bytes().replace(old.encode(), new.encode("latin-1")))
     with pytest.raises(TagsegError, match=message):
         read_index(tmp_path)
 
 
-def test_index_in_another_encoding(tmp_path, index):
-    write_index(tmp_path, index)
-    (tmp_path / "index.csv").write_bytes("ü".encode("latin-1"))
-    with pytest.raises(TagsegError, match=r"index\.csv: not a table of tagseg"):
-        read_index(tmp_path)
-
-
-def test_good_class_names():
-    check_class_names(["dog", "Straße", "naïve art", "b-2_(x)", "犬"], "here")
-    check_class_names([f"class {k}" for k in range(254)], "here")
-
-
 @pytest.mark.parametrize("name", [
-    "", " dog", "dog ", "background", "Background", ".hidden", "..", "a/b", "a\\b", "a;b", "a\nb",
-    "a\0b",
+    "", " dog", "dog ", "background", "Background", ".hidden", "..", "a/b", "a\\b", "a;b", "a\nb", "a\0b",
+    "x" * 300, "patterns.json",
 ])  # fmt: skip
 def test_bad_class_names(name):
     with pytest.raises(TagsegError, match=r"^here: .*Rename it"):
@@ -123,13 +69,38 @@ def test_bad_class_names(name):
 
 
 def test_doubled_too_few_or_too_many_classes():
-    with pytest.raises(TagsegError, match="here: class 'cat' is listed twice"):
-        check_class_names(["cat", "dog", "cat"], "here")
-    with pytest.raises(TagsegError, match="here: 0 classes"):
-        check_class_names([], "here")
-    with pytest.raises(TagsegError, match="here: 255 classes"):
-        check_class_names([f"class {k}" for k in range(255)], "here")
+    many = [f"class {k}" for k in range(255)]
+    check_class_names(["dog", "Straße", "naïve art", "b-2_(x)", "犬"], "here")
+    check_class_names(many[1:], "here")
+    twice = ["cat", "dog", "cat"]
+    for names, message in ((twice, "class 'cat' is listed twice"), ([], "0 classes"), (many, "255 classes")):
+        with pytest.raises(TagsegError, match=f"here: {message}"):
+            check_class_names(names, "here")
 
 
-def test_no_class_has_the_name_of_the_summary_of_the_patterns():
-    assert SUMMARY in TAKEN_NAMES
+def test_table_of_ground_truth(tmp_path, monkeypatch):
+    masks = {"ü/b, c": "data/SegmentationClass/b.png", "a": "/elsewhere/a.png", "x": "png/x.png"}
+    with atomic_folder(tmp_path / "train") as aside:
+        write_zero_mask(aside / "png" / "x.png")
+        write_ground_truth(aside, masks)
+    read = read_ground_truth(tmp_path / "train")
+    assert list(read) == ["a", "x", "ü/b, c"]
+    assert {name: str(path) for name, path in read.items()} == masks | {"x": f"{tmp_path}/train/png/x.png"}
+    monkeypatch.chdir(tmp_path)  # a data set in a folder named png is not taken for masks that were made
+    write_zero_mask(tmp_path / "png" / "SegmentationClass" / "a.png")
+    write_ground_truth(tmp_path / "val", {"a": "png/SegmentationClass/a.png"})
+    assert read_ground_truth(tmp_path / "val")["a"].is_file()
+
+
+@pytest.mark.parametrize(("text", "message"), [
+    ("name,path\na,a.png\n", "no column 'id'"),
+    ("id,path\na\n", "malformed row 'a'"),
+    ("id,path\na,png/a.png\n", "png/a.png: missing. Delete the folder"),
+])  # fmt: skip
+def test_a_malformed_table_of_ground_truth(tmp_path, text, message):
+    (tmp_path / "train" / "png").mkdir(parents=True)
+    (tmp_path / "train" / "masks.csv").write_text(text)
+    with pytest.raises(TagsegError, match=message):
+        read_ground_truth(tmp_path / "train")
+    with pytest.raises(TagsegError, match=r"masks\.csv: no such file. Run the stage `collect_ground_truth`"):
+        read_ground_truth(tmp_path)

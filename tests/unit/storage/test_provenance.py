@@ -22,13 +22,10 @@ from tagseg.storage.mask_shards import mask_provenance
 from tagseg.storage.provenance import common_provenance
 
 
-def test_one_origin_is_returned():
-    assert common_provenance({"a": "5eed", "b": "5eed"}, "network") == "5eed"
-    assert common_provenance({}, "network") == ""
-
-
 @pytest.mark.parametrize("other", ["d1e5", ""])
 def test_two_origins_are_reported_with_their_paths(other):
+    assert common_provenance({"a": "5eed", "b": "5eed"}, "network") == "5eed"
+    assert common_provenance({}, "network") == ""
     with pytest.raises(TagsegError, match="^c: from another network than a. Delete both and run again.$"):
         common_provenance({"a": "5eed", "b": "5eed", "c": other}, "network")
 
@@ -73,12 +70,7 @@ def find(monkeypatch, folder):
     run(monkeypatch, folder, find_patterns, *arguments, settings={"threshold": "cam"})
 
 
-def test_patterns_name_the_classifier_of_features_and_cam(folder, monkeypatch):
-    find(monkeypatch, folder)
-    assert patterns_classifier(folder / "patterns") == "5eed"
-
-
-def test_patterns_are_computed_with_the_configured_threads(folder, monkeypatch):
+def test_patterns_are_computed_with_the_configured_threads_and_name_the_classifier(folder, monkeypatch):
     seen, moments = [], find_patterns.class_moments
 
     def watched(*arguments):
@@ -90,11 +82,12 @@ def test_patterns_are_computed_with_the_configured_threads(folder, monkeypatch):
     monkeypatch.setenv(THREADS, "3")
     find(monkeypatch, folder)
     assert seen[0] == (1, 3) and set(seen[1:]) == {3}
+    assert patterns_classifier(folder / "patterns") == "5eed"
 
 
-@pytest.mark.parametrize(
-    "write, name", [(write_features, "features-1.h5"), (write_cams, "cam-0.h5"), (write_cams, "cam-1.h5")]
-)
+@pytest.mark.parametrize(("write", "name"), [
+    (write_features, "features-1.h5"), (write_cams, "cam-0.h5"), (write_cams, "cam-1.h5"),
+])  # fmt: skip
 def test_shards_of_another_classifier_are_refused(folder, monkeypatch, write, name):
     write(folder, int(name[-4]), "d1e5")
     message = rf"{name}: from another classifier than .*features-0\.h5. Delete both and run again."
