@@ -8,6 +8,7 @@ import yaml
 from tagseg.datasets.base import UNPACKED_MARK
 from tagseg.datasets.registry import ADAPTERS
 from tagseg.workflow.plan import Plan
+from tagseg.workflow.stages import Stages
 
 CONFIG = yaml.safe_load((Path(__file__).parents[3] / "config.yaml").read_text())
 COCO = [f"data/coco2017/{part}" for part in ("train2017", "val2017", "annotations")]
@@ -54,14 +55,14 @@ def test_a_folder_put_there_by_hand_is_watched_and_an_unpacked_one_is_not(kind, 
     path.parent.mkdir(parents=True)
     path.write_text("x")
     assert f"data/{folder}" not in plan_of(**options).adapter.inputs()
-    before = plan_of(**options).image_listing
+    before = Stages(plan_of(**options)).image_listing
     path.write_text("longer")
-    assert plan_of(**options).image_listing != before
+    assert Stages(plan_of(**options)).image_listing != before
     Path("data", folder, UNPACKED_MARK).touch()
     assert f"data/{folder}" in plan_of(**options).adapter.inputs()
-    unpacked = plan_of(**options).image_listing
+    unpacked = Stages(plan_of(**options)).image_listing
     path.write_text("even longer")
-    assert plan_of(**options).image_listing == unpacked
+    assert Stages(plan_of(**options)).image_listing == unpacked
 
 
 def test_masks_beside_the_users_images_are_watched_apart():
@@ -71,13 +72,13 @@ def test_masks_beside_the_users_images_are_watched_apart():
     def plan() -> Plan:
         return Plan({**CONFIG, "dataset": {"kind": "photos"}, "photos": "photos"})
 
-    images, masks = plan().image_listing, plan().ground_truth_listing
+    images, masks = Stages(plan()).image_listing, Stages(plan()).ground_truth_listing
     Path("photos/SegmentationClass/1.png").write_text("x")
-    assert plan().image_listing == images and plan().ground_truth_listing != masks
+    assert Stages(plan()).image_listing == images and Stages(plan()).ground_truth_listing != masks
     Path("photos/notes.txt").write_text("x")
-    assert plan().image_listing == images
+    assert Stages(plan()).image_listing == images
     Path("photos/2.jpg").symlink_to("nowhere.jpg")
-    assert plan().image_listing != images
+    assert Stages(plan()).image_listing != images
 
 
 def test_every_archive_is_in_the_configuration():

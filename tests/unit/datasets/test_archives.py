@@ -106,7 +106,7 @@ def test_nothing_may_be_larger_than_the_limit_or_the_disk(tmp_path, suffix, monk
         unpack(archive, "kit", tmp_path / "out")
     monkeypatch.undo()
     monkeypatch.setattr(archives, "MAX_BYTES", 400_000)
-    with pytest.raises(TagsegError, match=rf"a\{suffix}: unpacks to over"):
+    with pytest.raises(TagsegError, match=rf"a\{suffix}: unpacks to more than"):
         unpack(archive, "kit", tmp_path / "out")
     assert not (tmp_path / "out").exists()
 

@@ -76,7 +76,7 @@ def test_images_of_another_size_than_annotated(tmp_path, monkeypatch):
     assert "| train | 7 | 1 | 1.286 | 6 | 48 to 48 | 36 to 36 |" in lines
 
 
-@pytest.mark.parametrize(("share", "rest"), [(0.25, "a run skips them"), (0.2, "a run ends at the index")])
+@pytest.mark.parametrize(("share", "rest"), [(0.25, "a run skips them"), (0.2, "the index stage fails")])
 def test_unreadable_images_are_counted_and_the_others_reported(tmp_path, photos, monkeypatch, share, rest):
     (photos / "a.jpg").write_bytes(b"")
     content = of_photos(photos, max_unreadable_fraction=share)

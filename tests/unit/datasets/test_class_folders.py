@@ -112,7 +112,7 @@ def test_all_problems_are_reported_with_their_files(folder):
         ("dog/again", "a link to a parent folder. Remove it."),
         ("dog/cut.jpg", "damaged image ("),
         ("dog/empty.png", "not a readable image ("),
-        ("dog/phone.HEIC", "this image format is not read. Convert it to one of .bmp, .jfif, "),
+        ("dog/phone.HEIC", "unsupported image format. Convert it to one of .bmp, .jfif, "),
         ("stray.jpg", "not in a class folder. Move it into one below the folder, or remove it."),
         ("train/out/back", "a link to a parent folder. Remove it."),
     ]

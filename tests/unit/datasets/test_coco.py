@@ -144,7 +144,7 @@ def test_bad_entries(root, key, position, changes, message):
 
 def test_missing_files_and_image_in_both_splits(root, tmp_path):
     parts = r"annotations/instances_train2017\.json, .*instances_val2017\.json, train2017, val2017"
-    with pytest.raises(TagsegError, match=f"no {parts}. Unpack train2017.zip, val2017.zip and annotations"):
+    with pytest.raises(TagsegError, match=f"{parts} missing. Unpack train2017.zip, val2017.zip and annotations"):
         index_coco(tmp_path)
     (root / "train2017" / "000000000009.jpg").unlink()
     (root / "train2017" / "000000000030.jpg").unlink()

@@ -97,7 +97,7 @@ def test_labels_that_join_other_classes_are_refused_unless_listed(tmp_path, join
     for name in ("a.jpg", "b.jpg", "c.jpg"):
         write_image(tmp_path / name)
     write_table(tmp_path, "labels.csv", f'image,labels,split\na.jpg,"{joined}",\nb.jpg,dog,\nc.jpg,cat,\n')
-    with pytest.raises(DatasetProblems, match=f"line 2: a.jpg: class {joined!r} joins".replace("|", r"\|")):
+    with pytest.raises(DatasetProblems, match=f"line 2: a.jpg: class {joined!r} looks like".replace("|", r"\|")):
         read(tmp_path)
     (tmp_path / "classes.txt").write_text(f"{joined}\ncat\ndog\n")
     assert read(tmp_path).classes == ("background", joined, "cat", "dog")
@@ -115,7 +115,7 @@ GOOD = '{"image": "good.jpg", "labels": ["dog"]}'
     ('{"image": null, "labels": ["dog"]}', "no path. Name the image's file"),
     ('{"image": "a.jpg"}', "a.jpg: no tag. Name the classes in the image, or remove the row."),
     ('{"image": "a\\u0000.jpg", "labels": ["dog"]}', "a\\x00.jpg: the path is not UTF-8 text"),
-    ('{"image": "../a\\n.jpg", "labels": ["dog"]}', "../a\\n.jpg: the path leaves the folder"),
+    ('{"image": "../a\\n.jpg", "labels": ["dog"]}', "../a\\n.jpg: the path points outside the folder"),
     ('{"image": "./good.jpg", "labels": ["cat"]}', "good.jpg: already in line 1. Remove one of the two rows, and"),
     ("a.jpg\tdog\tval\tcat",
      'a.jpg: more cells than columns. Write the labels into one cell with quotes: "dog;person".'),
@@ -147,7 +147,7 @@ def test_problems_of_all_lines_are_reported_together(tmp_path):
 
 @pytest.mark.parametrize(("name", "content", "message"), [
     ("labels.csv", "picture,labels\na.jpg,dog\n", "no column 'image'. Start with the line 'image,labels,split'"),
-    ("labels.csv", "image,cat,dog\na.jpg,0,1\n", "no column 'labels'. .*; one column per class is not read"),
+    ("labels.csv", "image,cat,dog\na.jpg,0,1\n", "no column 'labels'. .*; tables with one column per class"),
     ("labels.csv", "image,labels,splits\na.jpg,dog,val\n", "column 'splits' is unknown"),
     ("labels.csv", "image,labels,Labels\na.jpg,dog,cat\n", "column 'labels' is unknown or occurs twice"),
     ("labels.csv", "", "no column 'image'"),
@@ -156,7 +156,7 @@ def test_problems_of_all_lines_are_reported_together(tmp_path):
     ("labels.csv", "image,labels\n,\n", "no rows. Add one for each image"),
     ("labels.csv", "image,labels\na.jpg,dog\n".encode("utf-16"), "not UTF-8. Save it again"),
     ("labels.csv", b"image,labels\n\xfc.jpg,dog\n", "not UTF-8. Save it again"),
-    ("labels.csv", 'image,labels\n"a.jpg,dog\nb.jpg,dog\n', "below line 1: unexpected end"),
+    ("labels.csv", 'image,labels\n"a.jpg,dog\nb.jpg,dog\n', "after line 1: unexpected end"),
     ("labels.tsv", "image,labels\na.jpg,dog\n", r"no column 'image'. .* 'image\\tlabels\\tsplit'.* by tabs"),
     ("labels.jsonl", b"\xef\xbb\xbf\r\n \r\n", "no rows"),
 ])  # fmt: skip

@@ -91,8 +91,8 @@ def test_linked_images_and_folders_are_read_from_another_disk(folder, tmp_path):
     ("./a/one.jpg,dog,train", "a/one.jpg: already in line 2. Remove one"),
     ("C:/x.jpg,dog,train", "C:/x.jpg: an absolute path. Write it relative"),
     ("/etc/passwd,dog,train", "/etc/passwd: an absolute path. Write it relative"),
-    ("a/../../x.jpg,dog,train", "a/../../x.jpg: the path leaves the folder by `..`. Move the file into the folder"),
-    ("plain,dog,train", "plain: the name ends in none of .bmp, .jfif, .jpeg, .jpg, .png, .tif, .tiff, .webp. Rename"),
+    ("a/../../x.jpg,dog,train", "a/../../x.jpg: the path points outside the folder (`..`). Move the file"),
+    ("plain,dog,train", "plain: unknown suffix. Use one of .bmp, .jfif, .jpeg, .jpg, .png, .tif, .tiff, .webp: rename"),
     (".bad.jpg,dog,train", ".bad.jpg: a hidden file, or in a hidden folder. Rename it"),
     ("a\\one.jpg,dog,train", "the path holds a backslash. Write /"),
     (".,dog,train", ".: no path. Name the image's file"),
@@ -100,7 +100,7 @@ def test_linked_images_and_folders_are_read_from_another_disk(folder, tmp_path):
     ("pipe.jpg,dog,train", "pipe.jpg: not a readable image (not a file)"),
     ("a,dog,train", "a: not a readable image (not a file)"),
     ("x" * 300 + ".jpg,dog,train", "a name longer than 251 bytes, too long for its mask. Shorten it"),
-    ("SegmentationClass/good.png,dog,train", "holds masks. Remove the row"),
+    ("SegmentationClass/good.png,dog,train", "the folder of the masks. Remove the row"),
     ("good.jpg,dog;a/b,train", "good.jpg: class 'a/b' h"),
 ])  # fmt: skip
 def test_bad_row(folder, line, message):
@@ -175,7 +175,7 @@ def test_unreadable_new_images_are_skipped_with_a_message(folder):
     assert {row.id for row in result.images} == {row.id for row in good} | {"good"}
     expected = {"cut.jpg", "text.jpg", "loop.jpg", "pipe.jpg", "phone.HEIC"} | not_utf8
     assert {message.split(": ")[0] for message in messages} == expected
-    assert any("this image format is not read. Convert it to one of .bmp" in message for message in messages)
+    assert any("unsupported image format. Convert it to one of .bmp" in message for message in messages)
     (folder / "none").mkdir()
     with pytest.raises(TagsegError, match=r"no readable image. Put images there \(\.b"):
         index_unlabelled(folder / "none", CLASSES)

@@ -55,9 +55,9 @@ def test_both_lists_give_each_id_once(tmp_path):
 
 
 def test_the_folder_is_found_from_above(tmp_path):
-    with pytest.raises(TagsegError, match=r"no SBD. Unpack benchmark\.tgz there"):
+    with pytest.raises(TagsegError, match=r"not a folder of SBD. Unpack benchmark\.tgz there"):
         find_sbd(tmp_path)
-    with pytest.raises(TagsegError, match="cls: no such folder. Unpack SBD again, or set sbd_masks: false"):
+    with pytest.raises(TagsegError, match="cls: no such folder. Unpack SBD again, or set dataset.sbd_masks: false"):
         sbd_masks(tmp_path)
     for root, place in (("a", "."), ("b", "dataset"), ("c", "benchmark_RELEASE/dataset")):
         assert write_sbd(tmp_path / root / place / ".", "", "") == find_sbd(tmp_path / root)

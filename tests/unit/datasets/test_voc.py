@@ -155,12 +155,12 @@ def test_trainaug_is_train_and_sbd_minus_val(devkit, sbd):
 
 
 def test_missing_devkits_lists_and_problems_of_trainaug(devkit, sbd, tmp_path):
-    fails(tmp_path / "no", "no VOC devkit. Unpack VOCtrainval.* with JPEGImages, Annotations")
+    fails(tmp_path / "no", "not a VOC devkit. Unpack VOCtrainval.* with JPEGImages, Annotations")
     fails(devkit, r"mine\.txt: no such file. Put the list there", train_list="mine")
     fails(devkit, r"'\.\./mine': not the name of a list. Name a file in", train_list="../mine")
-    fails(devkit, "trainaug: built from VOC's train and SBD, .* Set sbd", train_list="trainaug")
+    fails(devkit, "dataset.sbd: not set, but the list trainaug requires it. Set it", train_list="trainaug")
     options = {"train_list": "trainaug", "sbd": sbd}
-    fails(devkit, "empty: no SBD. Unpack", **options | {"sbd": tmp_path / "empty"})
+    fails(devkit, "empty: not a folder of SBD. Unpack", **options | {"sbd": tmp_path / "empty"})
     (devkit / "JPEGImages" / "2008_000002.jpg").unlink()
     remedy = r"Put it there or unpack VOCtrainval_11-May-2012\.tar again, which has all images of SBD's lists"
     fails(devkit, rf"2008_000002\.jpg: no such image. {remedy}", **options)
@@ -192,8 +192,8 @@ def test_devkit_of_the_test_set(devkit, tmp_path):
     fails(devkit, r"test\.txt, line 2: '2007_000032' is already in train", **options)
     write_image_set(other, "test", "2008_000009")
     fails(devkit, r"2008_000009\.jpg: no such image. .* remove the id from test\.txt, line 1", **options)
-    fails(devkit, "test_root: set, but no test_list. Set test_list: test", test_root=other)
-    fails(devkit, "nowhere: no VOC devkit", test_list="test", test_root=tmp_path / "nowhere")
+    fails(devkit, "test_root: set without dataset.test_list. Set test_list: test", test_root=other)
+    fails(devkit, "nowhere: not a VOC devkit", test_list="test", test_root=tmp_path / "nowhere")
 
 
 def write_mat(sbd, name: str, labels: np.ndarray):

@@ -212,6 +212,6 @@ def test_masks_come_from_the_layer_of_the_patterns(with_features, monkeypatch, l
 
 def test_features_of_another_shard_are_refused(with_features, monkeypatch):
     files = [features_of(with_features, one, 1) for one in FEATURES]
-    with pytest.raises(TagsegError, match=r"blocks\.6/1\.h5: features of other images"):
+    with pytest.raises(TagsegError, match=r"blocks\.6/1\.h5: its image ids differ from the index"):
         estimate(monkeypatch, with_features, "blocks.6", files, shard=0)
     assert not (with_features / "estimated").exists()

@@ -1,18 +1,19 @@
 """What all scripts share: readable errors, settings, progress in a log or on a terminal."""
 
-import argparse
 import errno
 import logging
 import os
 import signal
 import sys
 from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
 import torch
 
-from tagseg.runtime.commandline import add_settings, progress, run
+from tagseg.runtime.commandline import command, progress, run
 from tagseg.runtime.errors import TagsegError
 from tagseg.runtime.failures import machine_failure
 from tagseg.runtime.settings import Settings
@@ -44,7 +45,7 @@ def test_errors_of_users_and_a_killed_process_of_a_pool_are_one_line():
     (errno.EACCES, "Make it readable and writable for you (chmod, chown) and run again."),
     (errno.EROFS, "Mount it for writing, or name another folder in `results`, and run again."),
     (errno.ESTALE, "Check its disk or network mount and run again."),
-    (errno.EMFILE, "Raise the limit (`ulimit -n`) or give the job fewer threads, and run again."),
+    (errno.EMFILE, "Raise the limit (`ulimit -n`) or lower --cores, and run again."),
     (errno.EISDIR, "Fix this and run again."),
 ])  # fmt: skip
 def test_a_failure_of_the_machine_is_one_line_with_file_reason_and_remedy(number, remedy):
@@ -116,15 +117,26 @@ class Example(Settings):
     epochs: int
 
 
-@pytest.mark.parametrize(("text", "message"), [
-    ("{epochs: 3}", "JSON"), ('{"epochs": 2.5}', "epochs: "), ('{"epoch": 3}', "epoch: "), ("[1]", "JSON"),
+REST = ("--ground-truth", "a", "--masks", "b", "c", "--split", "val")
+
+
+@pytest.mark.parametrize(("words", "message"), [
+    (("--settings", "{epochs: 3}", *REST), "JSON"), (("--settings", '{"epochs": 2.5}', *REST), "epochs: "),
+    (("--settings", '{"epoch": 3}', *REST), "epoch: "), (("--settings", "[1]", *REST), "JSON"),
+    (("--settings", '{"epochs": 3}', *REST[:-1], "test"), "--split"), (REST, "--settings"),
 ])  # fmt: skip
-def test_wrong_settings_are_reported_by_argparse(text, message, capsys):
-    parser = argparse.ArgumentParser()
-    add_settings(parser, Example)
-    assert parser.parse_args(["--settings", '{"epochs": 3}']).settings == Example(epochs=3)
+def test_arguments_are_read_as_they_are_annotated_and_wrong_ones_reported(monkeypatch, words, message, capsys):
+    @command
+    def main(
+        settings: Example, ground_truth: Path, masks: list[Path], split: Literal["val"], threads: int = 1
+    ) -> tuple:
+        return settings, ground_truth, masks, split, threads
+
+    monkeypatch.setattr(sys, "argv", ["script.py", "--settings", '{"epochs": 3}', *REST])
+    assert main() == (Example(epochs=3), Path("a"), [Path("b"), Path("c")], "val", 1)
+    monkeypatch.setattr(sys, "argv", ["script.py", *words])
     with pytest.raises(SystemExit) as end:
-        parser.parse_args(["--settings", text])
+        main()
     assert end.value.code == 2 and message in capsys.readouterr().err
 
 

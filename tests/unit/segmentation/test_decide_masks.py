@@ -99,7 +99,7 @@ def test_without_restriction_every_class_is_possible(folder, monkeypatch):
 
 def test_logits_of_another_shard_are_refused(folder, monkeypatch):
     logits = forward(monkeypatch, folder, shard=1)
-    with pytest.raises(TagsegError, match=r"logits-1-1\.h5: logits of other images"):
+    with pytest.raises(TagsegError, match=r"logits-1-1\.h5: its image ids differ from the index"):
         decide(monkeypatch, folder, logits)
     assert not (folder / "masks").exists()
 
@@ -114,6 +114,6 @@ def test_logits_and_masks_name_their_network(folder, monkeypatch):
 def test_logits_of_another_network_are_refused(folder, monkeypatch):
     logits = forward(monkeypatch, folder)
     save_network(folder, seed=1)
-    with pytest.raises(TagsegError, match=r"logits-0-1\.h5: not from .*network\.pth\. Delete it"):
+    with pytest.raises(TagsegError, match=r"logits-0-1\.h5: not computed with .*network\.pth\. Delete it"):
         decide(monkeypatch, folder, logits)
     assert not (folder / "masks").exists()

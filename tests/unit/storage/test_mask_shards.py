@@ -59,8 +59,8 @@ def test_vanished_and_altered_masks_are_named_with_a_remedy(tmp_path, masks):
     (lambda content: {"mask": content["masks"]}, "not a manifest. Delete"),
     (lambda content: {"masks": [{"id": "a"}]}, "not a manifest. Delete"),
     (lambda content: {"masks": [{**content["masks"][0], "id": 7}]}, "not a manifest. Delete"),
-    (lambda content: {"masks": [{**content["masks"][0], "id": "../outside"}]}, "leads out of the folder"),
-    (lambda content: {"masks": [{**content["masks"][0], "id": "/tmp/outside"}]}, "leads out of the folder"),
+    (lambda content: {"masks": [{**content["masks"][0], "id": "../outside"}]}, "is a path outside this folder"),
+    (lambda content: {"masks": [{**content["masks"][0], "id": "/tmp/outside"}]}, "is a path outside this folder"),
     (None, "no such file"),
 ])  # fmt: skip
 def test_malformed_manifest_is_named(tmp_path, masks, edit, message):
@@ -71,7 +71,7 @@ def test_malformed_manifest_is_named(tmp_path, masks, edit, message):
     with pytest.raises(TagsegError, match=rf"/s(/manifest\.json)?: .*{message}"):
         read_mask_shards([tmp_path / "s"])
     for name in ("../outside", f"{tmp_path}/outside"):  # nor are masks written there
-        with pytest.raises(TagsegError, match="new: the id .*outside' leads out of the folder"):
+        with pytest.raises(TagsegError, match="new: the id .*outside' is a path outside this folder"):
             write_mask_shard(tmp_path / "new", [(name, masks["2007_000032"])])
     assert [path.name for path in tmp_path.iterdir()] == ["s"]
 

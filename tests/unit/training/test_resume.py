@@ -90,7 +90,7 @@ def test_a_file_that_is_no_state_starts_anew_with_a_warning(rows, whole, tmp_pat
     path = tmp_path / "state"
     path.write_bytes(content) if isinstance(content, bytes) else torch.save(content, path)
     assert_identical(weights_after(training_of(rows), path), whole[1])
-    assert f"{path}: " in caplog.text and "Training starts anew." in caplog.text
+    assert f"{path}: " in caplog.text and "Training starts from the beginning." in caplog.text
 
 
 @pytest.mark.parametrize(

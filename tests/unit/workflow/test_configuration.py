@@ -9,7 +9,9 @@ import yaml
 from tagseg.runtime.errors import TagsegError
 from tagseg.workflow.config_check import parse_config
 from tagseg.workflow.configuration import json_schema
+from tagseg.workflow.paper_tables import PaperTables
 from tagseg.workflow.plan import Plan
+from tagseg.workflow.stages import Stages
 
 ROOT = Path(__file__).parents[3]
 CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text())
@@ -52,7 +54,7 @@ MISTAKES = {
         [r"dataset\.ground_truth\.0: 'all'", r"submission\.competition: 'comp1'", r"submission\.split: 'train'",
          r"classifier\.network\.backbone: 'resnet51'", r"classifier\.network\.output_stride: 4",
          r"segmenter\.training\.optimizer: 'lion'", r"segmenter\.training\.precision: 'float8'"]),
-    "no folder of images": ({"dataset": {"kind": "photos"}}, ["photos: None"]),
+    "no folder of images": ({"dataset": {"kind": "photos"}}, ["photos: not set. Add --config photos=FOLDER"]),
     "folders of images that are not there": (
         {"dataset": {"kind": "photos"}, "photos": "no/such folder", "new_photos": "no/photos"},
         ["photos: no/such folder", "new_photos: no/photos"]),
@@ -63,9 +65,9 @@ MISTAKES = {
         {"dataset": {"kind": "coco", "root": "no/coco"}}, [r"dataset\.root: no/coco: no such folder"]),
     "folders of another kind of data set": (
         {"dataset": {"root": ".", "sbd": "."}, "photos": "."},
-        [r"dataset\.root: \.: is set, but dataset\.kind is demo\. Set dataset\.kind to voc or coco",
-         r"dataset\.sbd: \.: is set, but dataset\.kind is demo\. Set dataset\.kind to voc,",
-         r"photos: \.: is set, but dataset\.kind is demo"]),
+        [r"dataset\.root: not a key of dataset\.kind demo\. Remove it, set dataset\.kind to voc or coco",
+         r"dataset\.sbd: not a key of dataset\.kind demo\. Remove it, set dataset\.kind to voc,",
+         r"photos: set, but dataset\.kind is demo"]),
     "archives that are not fetched so": (
         {"fetch": {"archives": {"sbd": {"url": "file:///etc/passwd", "md5": "0"}, "voc2007": {"url": "http://a/b"}}}},
         [r"fetch\.archives\.sbd\.url: 'file:///etc/passwd'", r"fetch\.archives\.sbd\.md5: '0'",
@@ -91,12 +93,12 @@ MISTAKES = {
          r"fetch\.folder: data\}: has braces", r"classifier\.network\.weights: \{w\}\.pth: has braces",
          r"figures\.classes\.1: \{dog\}: has braces"]),
     "results that commands read as an option": (
-        {"results": "-x"}, [r"results: -x/demo: starts with '-', as options of commands do\. Name another folder"]),
+        {"results": "-x"}, [r"results: -x/demo: starts with '-', which commands read as an option\. Rename"]),
     "results in a file": (
         {"results": str(ROOT / "config.yaml" / "below")}, [r"results: .*config\.yaml: is a file\. Name a folder"]),
     "an upper bound without ground truth of train": (
         {"report": {"upper_bound": True}, "dataset": {"ground_truth": ["val"]}},
-        [r"report\.upper_bound: needs the ground truth of train\. Add train to dataset\.ground_truth"]),
+        [r"report\.upper_bound: requires ground truth of train\. Add train to dataset\.ground_truth"]),
 }  # fmt: skip
 
 
@@ -141,13 +143,13 @@ def test_the_overlays_are_valid_and_the_schema_for_editors_is_that_of_the_models
 def test_the_papers_names_of_layers_are_nodes():
     plan = Plan(overlaid(CONFIG, {"layer": "C41", "tables": {"seeds": ["C42", "cam"]}}))
     assert plan.config.layer == "layer4.0" and plan.config.tables.seeds == ["layer4.1", "cam"]
-    assert [row["name"] for row in plan.table_1()["rows"]] == ["C42", "CAM", "C41 + retrain"]
+    assert [row["name"] for row in PaperTables(plan).table_1()["rows"]] == ["C42", "CAM", "C41 + retrain"]
 
 
 def test_another_backbone_of_table_2_differs_only_where_its_row_says():
     networks = {"vgg16": {"network": {"weights": None}, "training": {"frozen": []}}}
     plan = Plan(overlaid(CONFIG, {"tables": {"networks": networks}}))
-    own, other = plan.segmenter(plan.backbone), plan.segmenter("vgg16")
+    own, other = Stages(plan).segmenter(plan.backbone), Stages(plan).segmenter("vgg16")
     assert other["network"] == own["network"] | {"backbone": "vgg16", "weights": None}
     assert other["training"] == own["training"] | {"frozen": []}
 
