@@ -74,10 +74,7 @@ def test_both_conventions_agree_with_a_loop_over_pixels(seed):
     confusion = Confusion(6)
     for truth, prediction in pairs:
         confusion.add(truth, prediction)
-    for square, as_background in (
-        (confusion.void_as_background(), True),
-        (confusion.void_skipped(), False),
-    ):
+    for square, as_background in ((confusion.void_as_background(), True), (confusion.void_skipped(), False)):
         expected = iou_by_loop(pairs, 6, as_background)
         np.testing.assert_allclose(intersection_over_union(square), expected, rtol=0, atol=1e-9)
 

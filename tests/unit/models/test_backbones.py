@@ -15,8 +15,6 @@ from tagseg.models.settings import ClassifierSettings
 from tagseg.models.torchvision_compat import torchvision
 from tagseg.runtime.errors import TagsegError
 
-# ------------------------------------------------------------------------------------- resolution
-
 
 @pytest.mark.parametrize("name", ["resnet18", "resnet50", "vgg16", "efficientnet_lite0", "timm:resnet10t"])
 @pytest.mark.parametrize("stride", [8, 16, 32])
@@ -82,8 +80,6 @@ def test_vgg16_starts_with_torchvisions_random_values():
         assert layer.weight.std().item() == pytest.approx((2 / (9 * layer.out_channels)) ** 0.5, rel=0.05)
 
 
-# ------------------------------------------------------------------------------------------ nodes
-
 NODES = [("resnet50", node) for node in ("C41", "C42", "C43", "layer2")]
 NODES += [("resnet18", "layer1.0.conv1"), ("efficientnet_lite0", "blocks.4"), ("timm:resnet10t", "layer3")]
 
@@ -137,8 +133,6 @@ def test_backbones_that_cannot_be_built_have_a_clear_error(name, stride, node, m
         build_backbone(name, None, stride, node)
 
 
-# ------------------------------------------------------------------------------------- classifiers
-
 CLASSIFIED = {  # pooled node, its channels, available strides
     "resnet18": ("layer4", 512, (8, 16, 32)),
     "resnet34": ("layer4", 512, (8, 16, 32)),
@@ -163,9 +157,6 @@ def test_every_registered_network_is_a_classifier(name):
             scores, cam = classifier.scores_and_cam(torch.zeros(2, 3, 96, 128))
         assert (classifier.head.in_features, classifier.head.out_features) == (channels, 20)
         assert scores.shape == (2, 20) and cam.shape == (2, 20, 96 // stride, 128 // stride)
-
-
-# ------------------------------------------------------------------------- normalisation, batch norm
 
 
 @pytest.mark.parametrize(

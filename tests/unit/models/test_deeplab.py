@@ -42,9 +42,6 @@ def vgg_layers(model, kind):
     return [layer for layer in model.backbone.modules() if type(layer) is kind]
 
 
-# ------------------------------------------------------------------------------- the paper's networks
-
-
 def test_pools_are_3x3_and_the_last_two_keep_the_resolution(largefov):
     pools = vgg_layers(largefov, nn.MaxPool2d)
     assert [pool.kernel_size for pool in pools] == [3] * 5
@@ -152,9 +149,6 @@ def test_first_scores_are_small_and_unbiased():
     scores = head(torch.rand(2, 64, 9, 9))
     assert scores.abs().max() < 1
     assert all((layer.bias == 0).all() for layer in head if isinstance(layer, nn.Conv2d))
-
-
-# ------------------------------------------------------------------ fc6 and fc7 from ImageNet's weights
 
 
 @pytest.fixture(scope="module")

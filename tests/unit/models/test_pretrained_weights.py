@@ -32,9 +32,6 @@ def saved(path, content, **options):
     return str(path)
 
 
-# ------------------------------------------------------------------------------ ImageNet's weights
-
-
 @pytest.fixture(scope="module")
 def lite0():
     network = architecture("efficientnet_lite0").build(32)
@@ -112,9 +109,6 @@ def test_timms_weights_that_do_not_exist_or_cannot_be_downloaded(monkeypatch):
     monkeypatch.setattr(timm, "create_model", offline)
     with pytest.raises(TagsegError, match=rf"timm:resnet10t: .*\(Max retries exceeded\){REMEDY}"):
         build_backbone("timm:resnet10t", "imagenet", 16)
-
-
-# --------------------------------------------------------------------------------- weights in files
 
 
 def assert_loads(path, expected):

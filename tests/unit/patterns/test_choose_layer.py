@@ -148,10 +148,7 @@ def test_images_are_evenly_spread(made, most, expected):
     [
         (lambda folder: write_mask(folder / "masks/blocks.6/1/p3.png", mask(0, 3)), r"p3\.png: changed"),
         (lambda folder: (folder / "images/p1.png").write_bytes(b"no"), r"p1\.png: not a readable image"),
-        (
-            lambda folder: write_image(folder / "images/p1.png", 9, 7),
-            r"p1\.png: 9x7 pixels, but 36x24",
-        ),
+        (lambda folder: write_image(folder / "images/p1.png", 9, 7), r"p1\.png: 9x7 pixels, but 36x24"),
         (
             lambda folder: write_mask_shard(
                 folder / "masks/blocks.6/1",

@@ -9,12 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tagseg.patterns.class_patterns import (
-    patterns_classifier,
-    patterns_digest,
-    read_patterns,
-    write_patterns,
-)
+from tagseg.patterns.class_patterns import patterns_classifier, patterns_digest, read_patterns, write_patterns
 from tagseg.patterns.moments import (
     COMPONENTS,
     Moments,

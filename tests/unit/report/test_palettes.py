@@ -3,13 +3,7 @@
 import numpy as np
 import pytest
 
-from tagseg.report.palettes import (
-    OKABE_ITO,
-    OPACITY,
-    ClassStyle,
-    class_styles,
-    overlay_labels,
-)
+from tagseg.report.palettes import OKABE_ITO, OPACITY, ClassStyle, class_styles, overlay_labels
 
 
 def test_beyond_seven_classes_the_colours_return_with_another_texture():

@@ -86,11 +86,7 @@ def test_seeds_from_top_to_bottom_with_both_bars(tmp_path):
     assert as_picture(figure, tmp_path / "seeds.png")[1] > 20
 
 
-LAYERS = (
-    Candidate("blocks.5.0", 0.4, 0.25),
-    Candidate("$blocks_$", 0.5, 0.1),
-    Candidate("stem", 0.05, 0.3),
-)
+LAYERS = (Candidate("blocks.5.0", 0.4, 0.25), Candidate("$blocks_$", 0.5, 0.1), Candidate("stem", 0.05, 0.3))
 
 
 def test_layers_by_their_two_numbers_with_the_chosen_one_marked(tmp_path):

@@ -198,9 +198,7 @@ def test_height_and_width_are_not_mixed_up():
 def in_pixels(settings, factor):
     """Return settings whose standard deviations in pixels are a factor larger and hold for any size."""
     return replace(
-        settings,
-        gaussian_sxy=factor * settings.gaussian_sxy,
-        bilateral_sxy=factor * settings.bilateral_sxy,
+        settings, gaussian_sxy=factor * settings.gaussian_sxy, bilateral_sxy=factor * settings.bilateral_sxy
     )
 
 

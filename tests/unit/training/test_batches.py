@@ -50,9 +50,6 @@ def test_a_tensor_has_memory_of_its_own_order():
     np.testing.assert_array_equal(to_tensor(turned).numpy(), turned.transpose(2, 0, 1))
 
 
-# ------------------------------------------------------------------------------------ augmentation
-
-
 def test_scale_1_without_flip_is_the_plain_resize(image, mask):
     view, labels = Augmentation(16, (1, 1), flip=False)(generator(), image, mask)
     np.testing.assert_array_equal(view, resize_image(image, 16, 16))
@@ -117,9 +114,6 @@ def test_about_half_of_the_views_are_mirrored_with_their_masks(image, mask):
     assert 70 < mirrored < 130  # 200 tosses: within 4 standard deviations
 
 
-# ---------------------------------------------------------------------------- training set, batches
-
-
 def test_a_view_depends_on_seed_epoch_and_position_only(tmp_path):
     rows = image_rows(tmp_path, 2, width=20, height=20)
 
@@ -167,9 +161,6 @@ def test_an_image_that_cannot_be_read_ahead_raises_in_its_turn(tmp_path):
     next(coming)
     with pytest.raises(TagsegError, match=r"4\.png: no such image"):
         next(coming)
-
-
-# ------------------------------------------------------------------- replaced since it was indexed
 
 
 def refined(row, masks):

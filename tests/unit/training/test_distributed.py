@@ -107,9 +107,6 @@ def test_trained_batch_norms_with_micro_batches_are_refused(folder, monkeypatch)
         distributed_worker.training_of(folder, settings)
 
 
-# ------------------------------------------------------------------------------------ parts of batches
-
-
 @pytest.mark.parametrize(("images", "batch_size", "world"), [(9, 4, 2), (9, 4, 3), (1, 4, 2), (8, 2, 2)])
 def test_the_parts_of_all_processes_are_the_batches(monkeypatch, images, batch_size, world):
     whole = list(EpochBatches(images, batch_size, 3))
@@ -122,9 +119,6 @@ def test_the_parts_of_all_processes_are_the_batches(monkeypatch, images, batch_s
     for step, batch in enumerate(whole):
         assert sorted(key for share in parts for key in share[step]) == sorted(batch)
         assert EpochBatches(images, batch_size, 3).size_of(step) == len(batch)
-
-
-# ------------------------------------------------------------------------------------------- launching
 
 
 @pytest.fixture

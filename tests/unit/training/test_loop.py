@@ -26,9 +26,6 @@ def rows(tmp_path_factory):
     return image_rows(tmp_path_factory.mktemp("images"), 5)
 
 
-# --------------------------------------------------------------------------------------- learning
-
-
 def test_loss_falls(rows, tmp_path):
     training = training_of(
         rows, epochs=40, input_size=8, scales=(1, 1), flip=False, head_lr=0.1, backbone_lr=0.02
@@ -126,9 +123,6 @@ def test_a_batch_in_parts_gives_the_same_steps(rows, tmp_path, micro_batch):
     assert [row["loss"] for row in parts.log] == pytest.approx(
         [row["loss"] for row in expected.log], rel=1e-5
     )
-
-
-# ------------------------------------------------------------------------------------ order of data
 
 
 def batches_of(rows, epoch, workers=0, **changes):

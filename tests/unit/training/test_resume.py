@@ -86,9 +86,6 @@ def test_a_finished_state_trains_no_further(rows, tmp_path):
     assert_identical(weights_after(training_of(rows), tmp_path / "state"), expected)
 
 
-# --------------------------------------------------------------------------------- unusable states
-
-
 @pytest.mark.parametrize("content", [[1], {}, {"identity": "ours", "epoch": 3}, b"", b"PK\x03\x04"], ids=str)
 def test_a_file_that_is_no_state_starts_anew_with_a_warning(rows, whole, tmp_path, caplog, content):
     path = tmp_path / "state"
@@ -138,9 +135,6 @@ def test_a_loss_that_is_not_finite_is_not_saved(rows):
     training.so_far.add(torch.tensor(float("nan")))
     with pytest.raises(TagsegError, match="loss is nan"):
         training._stop_epoch()
-
-
-# ---------------------------------------------------------------------------------- file, identity
 
 
 def test_the_state_stays_beside_the_checkpoint_until_success(tmp_path):
