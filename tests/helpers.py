@@ -1,9 +1,11 @@
 """Small data sets in a temporary folder, and other helpers of several test files."""
 
 import csv
+import json
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -91,6 +93,14 @@ def image_rows(folder: Path, count: int, width: int = 12, height: int = 8, **col
     columns = {"split": "train", "tags": (), **columns}
     paths = [write_image(folder / f"{seed}.png", width, height, seed) for seed in range(count)]
     return [ImageRecord(path.stem, str(path), width, height, **columns) for path in paths]
+
+
+def run_script(script, *line) -> None:
+    """Run the `main` of a script in this process; dictionaries in its command line become JSON."""
+    words = [json.dumps(word) if isinstance(word, dict) else str(word) for word in line]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", [script.__name__, *words])
+        script.main()
 
 
 class MakesFolder:

@@ -1,15 +1,20 @@
 """Backbones: resolution, nodes, normalisation, batch norm, and unknown names."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
+import tagseg
 from seeded_networks import noise, seeded
 from tagseg.models.backbones import Backbone, build_backbone, freeze_batch_norm
 from tagseg.models.classifier import Classifier
 from tagseg.models.networks import remove_stride
-from tagseg.models.nodes import canonical_node
+from tagseg.models.nodes import CAM_SEED, canonical_node
 from tagseg.models.registry import NETWORKS, architecture
 from tagseg.models.settings import ClassifierSettings
 from tagseg.models.torchvision_compat import torchvision
@@ -46,8 +51,7 @@ def test_removed_strides_equal_torchvisions_dilation(name, convolutions, dilated
 
 def test_removed_stride_keeps_the_values_at_the_coarse_positions():
     torch.manual_seed(0)
-    strided = torchvision.models.resnet18().layer4.eval()
-    dilated = torchvision.models.resnet18().layer4.eval()
+    strided, dilated = (torchvision.models.resnet18().layer4.eval() for _ in range(2))
     dilated.load_state_dict(strided.state_dict())
     assert remove_stride(dilated, 1) == 2
     maps = torch.randn(1, 256, 12, 12)
@@ -63,21 +67,9 @@ def test_vgg16_has_torchvisions_layers_with_3x3_pools():
         theirs[position] = nn.MaxPool2d(3, 2, padding=1)
     backbone = build_backbone("vgg16", None, 32).eval()
     backbone.network.features.load_state_dict(theirs.state_dict(), strict=True)
-    pixels = noise(64)
     with torch.no_grad():
-        expected = theirs((pixels - backbone.mean) / backbone.std)
-        torch.testing.assert_close(backbone(pixels), expected, rtol=1e-4, atol=1e-6)
-
-
-def test_vgg16_starts_with_torchvisions_random_values():
-    """Normal, of variance 2 over the outputs of a kernel, without offsets."""
-    torch.manual_seed(0)
-    features = architecture("vgg16").build(8).features
-    convolutions = [layer for layer in features if isinstance(layer, nn.Conv2d)]
-    assert len(convolutions) == 13
-    for layer in convolutions:
-        assert not layer.bias.any()
-        assert layer.weight.std().item() == pytest.approx((2 / (9 * layer.out_channels)) ** 0.5, rel=0.05)
+        expected = theirs((noise(64) - backbone.mean) / backbone.std)
+        torch.testing.assert_close(backbone(noise(64)), expected, rtol=1e-4, atol=1e-6)
 
 
 NODES = [("resnet50", node) for node in ("C41", "C42", "C43", "layer2")]
@@ -113,6 +105,19 @@ def test_layers_after_a_node_are_not_built(name, node, last, first_absent):
     assert last in modules and first_absent not in modules
 
 
+def test_the_papers_names_mean_blocks_of_the_last_stage_and_others_stay():
+    names = {"C41": "layer4.0", "c42": "layer4.1", "C43": "layer4.2"}
+    names |= {name: name for name in ("layer4.0", "blocks.4", "features.30", "C44", CAM_SEED)}
+    assert {name: canonical_node(name) for name in names} == names
+
+
+@pytest.mark.parametrize("module", ["nodes", "registry", "settings"])
+def test_the_configuration_is_checked_without_torch(module):
+    code = f"import sys, tagseg.models.{module}; sys.exit('torch' in sys.modules)"
+    root = Path(tagseg.__file__).parents[1]
+    assert subprocess.run([sys.executable, "-c", code], cwd=root).returncode == 0
+
+
 @pytest.mark.parametrize(
     ("name", "stride", "node", "message"),
     [
@@ -133,12 +138,10 @@ def test_backbones_that_cannot_be_built_have_a_clear_error(name, stride, node, m
         build_backbone(name, None, stride, node)
 
 
-CLASSIFIED = {  # pooled node, its channels, available strides
+RESNETS = dict.fromkeys(("resnet50", "resnet101", "resnet152"), ("layer4", 2048, (8, 16, 32)))
+CLASSIFIED = RESNETS | {  # pooled node, its channels, available strides
     "resnet18": ("layer4", 512, (8, 16, 32)),
     "resnet34": ("layer4", 512, (8, 16, 32)),
-    "resnet50": ("layer4", 2048, (8, 16, 32)),
-    "resnet101": ("layer4", 2048, (8, 16, 32)),
-    "resnet152": ("layer4", 2048, (8, 16, 32)),
     "vgg16": ("features.30", 512, (8, 16, 32)),
     "efficientnet_lite0": ("bn2", 1280, (8, 16, 32)),
     "timm:convnext_atto": ("stages.3", 320, (8, 16, 32)),
@@ -159,23 +162,18 @@ def test_every_registered_network_is_a_classifier(name):
         assert scores.shape == (2, 20) and cam.shape == (2, 20, 96 // stride, 128 // stride)
 
 
+IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+
+
 @pytest.mark.parametrize(
-    ("name", "mean", "std"),
-    [
-        ("resnet18", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
-        ("efficientnet_lite0", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
-    ],
+    ("name", "statistics"), [("resnet18", IMAGENET), ("efficientnet_lite0", ((0.5,) * 3, (0.5,) * 3))]
 )
-def test_images_are_normalised_from_0_to_255(name, mean, std):
-    maps = Backbone(nn.Sequential(nn.Identity()), "0", architecture(name))(noise(16).to(torch.uint8))
-    shape = (1, 3, 1, 1)
-    expected = (noise(16).numpy() / 255 - np.reshape(mean, shape)) / np.reshape(std, shape)
-    np.testing.assert_allclose(maps.numpy(), expected, atol=1e-5)
-
-
-def test_normalisation_is_not_part_of_a_checkpoint():
-    keys = Backbone(nn.Sequential(nn.Conv2d(3, 2, 1)), "0", architecture("vgg16")).state_dict()
-    assert list(keys) == ["network.0.weight", "network.0.bias"]
+def test_images_are_normalised_from_0_to_255_and_checkpoints_do_not_hold_how(name, statistics):
+    backbone = Backbone(nn.Sequential(nn.Identity()), "0", architecture(name))
+    mean, std = (np.reshape(one, (1, 3, 1, 1)) for one in statistics)
+    expected = (noise(16).numpy() / 255 - mean) / std
+    np.testing.assert_allclose(backbone(noise(16).to(torch.uint8)).numpy(), expected, atol=1e-5)
+    assert not backbone.state_dict()
 
 
 def test_frozen_batch_norm_stays_frozen_in_training():

@@ -27,17 +27,12 @@ def images():
 
 
 @torch.no_grad()
-def test_mean_of_the_cam_plus_the_bias_is_the_score(classifier, images):
-    scores, cam = classifier.scores_and_cam(images)
+def test_cam_is_the_weighted_sum_of_the_maps_and_its_mean_plus_the_bias_the_score(classifier, images):
+    maps, (scores, cam) = classifier.backbone(images), classifier.scores_and_cam(images)
     assert cam.shape == (2, 3, 3, 4)
     mean = cam.mean(dim=(2, 3)) + classifier.head.bias
     torch.testing.assert_close(mean, classifier(images), rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(scores, classifier(images), rtol=1e-5, atol=1e-5)
-
-
-@torch.no_grad()
-def test_cam_is_the_weighted_sum_of_the_maps(classifier, images):
-    maps, cam = classifier.backbone(images), classifier.scores_and_cam(images)[1]
     for position in range(len(images)):
         for score, weights in enumerate(classifier.head.weight):
             expected = sum(weight * plane for weight, plane in zip(weights, maps[position], strict=True))
