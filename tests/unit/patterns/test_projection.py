@@ -20,7 +20,6 @@ def random_maps(count=4, channels=6, height=3, width=5, seed=0):
 
 
 def by_svd(maps):
-    """Return mean and the first two right singular vectors of all centred descriptors at once."""
     rows = np.concatenate([one.reshape(len(one), -1).T for one in maps])
     mean = rows.mean(axis=0)
     return mean, np.linalg.svd(rows - mean, full_matrices=False)[2][:2]
@@ -47,7 +46,7 @@ def test_the_roc_area_counts_pairs_in_order(seed):
     assert area_under_roc(scores, positive) == pytest.approx(pairs_in_order(scores, positive))
 
 
-def test_the_roc_area_of_a_separated_or_a_single_kind():
+def test_the_roc_area_of_a_separated_and_of_a_single_kind():
     assert area_under_roc(np.arange(4.0), np.arange(4) > 1) == 1
     assert area_under_roc(np.arange(4.0), np.arange(4) < 2) == 0
     assert area_under_roc(np.arange(4.0), np.zeros(4, bool)) is None
@@ -58,7 +57,6 @@ LABELS = np.array([[0, 0, 1, 1, VOID], [0, 0, 1, 2, 2], [0, 0, 0, 0, 0]], np.uin
 
 
 def write_layer(path, node, names, sign=1):
-    """Write a shard in which class 1 stands out by `sign` on the first channel."""
     maps = np.stack(random_maps(len(names), seed=len(names))) * 0.1
     maps[:, 0] += 40 * sign * (LABELS == 1)
     with write_maps(path, names, node) as writer:
@@ -81,26 +79,18 @@ def cloud(path, truth=known, cam=unknown, names=("a", "b")):
 
 
 @pytest.mark.parametrize("sign", [1, -1])
-def test_class_is_on_the_positive_side(tmp_path, sign):
+def test_class_is_on_the_positive_side_by_ground_truth_or_else_by_cam_seeds(tmp_path, sign):
     found = cloud(write_layer(tmp_path / "s.h5", "low", ["a", "b", "c"], sign))
     assert found.labels.tolist() == [label for label in LABELS.ravel() if label != VOID] * 2
     assert found.points.shape == (28, 2)
     assert found.points[found.labels == 1, 0].min() > 0 > found.points[found.labels == 0, 0].max()
     assert found.separation == 1
 
-
-@pytest.mark.parametrize("sign", [1, -1])
-def test_without_ground_truth_the_cam_seeds_decide_the_side(tmp_path, sign):
-    found = cloud(write_layer(tmp_path / "s.h5", "low", ["a", "b"], sign), truth=unknown, cam=known)
-    assert found.labels is None and found.separation is None
-    assert found.points[np.tile(LABELS.ravel(), 2) == 1, 0].min() > 0
-    assert len(found.points) == 30
-
-
-def test_images_without_truth_are_skipped_where_others_have_one(tmp_path):
-    path = write_layer(tmp_path / "s.h5", "low", ["a", "b"])
-    found = cloud(path, truth=lambda name, *size: LABELS if name == "a" else None)
-    assert len(found.labels) == 14
+    without = cloud(tmp_path / "s.h5", truth=unknown, cam=known)
+    assert without.labels is None and without.separation is None
+    assert without.points[np.tile(LABELS.ravel(), 2) == 1, 0].min() > 0 and len(without.points) == 30
+    some = cloud(tmp_path / "s.h5", truth=lambda name, *size: LABELS if name == "a" else None)
+    assert len(some.labels) == 14, "images without ground truth are skipped"
 
 
 def test_other_classes_do_not_count_for_the_separation(tmp_path):
