@@ -1,19 +1,16 @@
 """The report of a tiny run, rendered by its script."""
 
-import csv
 import json
 import re
-import sys
 
 import numpy as np
 import pytest
 from PIL import Image
 
 import render_report
-from helpers import write_image
+from helpers import read_csv, run_script, write_image
 from tagseg.evaluation.tables import Table, write_tables
 from tagseg.patterns.class_patterns import ClassPattern, write_patterns
-from tagseg.runtime import commandline
 from tagseg.storage.ground_truth import write_ground_truth
 from tagseg.storage.images import write_mask
 from tagseg.storage.index import ImageRecord, Index, write_index
@@ -21,14 +18,9 @@ from tagseg.storage.mask_shards import write_mask_shard
 
 CLASSES = ("background", "cat", "<script>{{x}}{% raw %}</script>")
 TAGS = [CLASSES[1:2], CLASSES[2:], CLASSES[1:], CLASSES[2:]]
-SETTINGS = {
-    "run": "tiny",
-    "random_seed": 7,
-    "layer": "blocks.5.0",
-    "segmenter": {"network": {"backbone": "net7"}},
-    "note": "{% a folder %}",
-}
-PICTURES = (*("examples_val", "best_worst", "per_class", "training", "examples_train", "explained_variance"),)
+SETTINGS = {"run": "tiny", "random_seed": 7, "layer": "blocks.5.0", "note": "{% a folder %}"}
+SETTINGS |= {"segmenter": {"network": {"backbone": "net7"}}}
+PICTURES = ("examples_val", "best_worst", "per_class", "training", "examples_train", "explained_variance")
 SUMMARY = ["stage", "split", "mAP", "mIoU (void as background)", "mIoU (void skipped)", "coverage"]
 
 
@@ -39,12 +31,13 @@ def write_json(path, content):
 
 
 def write_scores(path, iou, split, images):
-    """Write a score file with the IoU per class; empty without images."""
-    iou = iou if images else (None,) * 3
-    known = [value for value in iou if value is not None]
+    known = [value for value in iou if value is not None and images]
     miou = sum(known) / len(known) if known else 0.0
     content = {"split": split, "miou": miou, "miou_void_skipped": miou, "images": images}
-    content |= {"iou": dict(zip(CLASSES, iou, strict=True)), "pixel_accuracy": 50.0}
+    content |= {
+        "iou": dict(zip(CLASSES, iou if images else (None,) * 3, strict=True)),
+        "pixel_accuracy": 50.0,
+    }
     return write_json(path, content | {"coverage": 0.95, "confusion": [[0] * 4] * 3})
 
 
@@ -71,12 +64,10 @@ def write_data(folder, masks, val):
     line = ["--index", folder / "index", "--ground-truth", folder / "true/train", folder / "true/val"]
     for name, split in (("seed-masks", "train"), ("proxy-masks", "train"), ("predictions", "val")):
         ours = [row for row in rows if row.split == split]
-        masks_of_split = [
-            (row.id, square_mask(CLASSES.index(row.tags[0]), 6 + n)) for n, row in enumerate(ours)
-        ]
+        made = [(row.id, square_mask(CLASSES.index(row.tags[0]), 6 + n)) for n, row in enumerate(ours)]
         shards = [folder / name / f"shard-{shard}" for shard in (0, 1)]
         for shard, path in enumerate(shards):
-            write_mask_shard(path, masks_of_split[shard::2])
+            write_mask_shard(path, made[shard::2])
         line += [f"--{name}", *shards]
     pattern = ClassPattern(np.array([1.0, 0, 0]), np.zeros(3), np.array([0.5, 0.2]), 9, 0.5)
     write_patterns(folder / "patterns", {"cat": pattern, "dog": pattern}, "blocks.5.1")
@@ -92,10 +83,7 @@ def write_results(folder, masks, val):
     count = val if masks else 0
     iou = ((90.0, 40.0, 20.0), (90.0, 50.0, None))
     rounds = [write_scores(folder / f"scores/{n}.json", iou[n], "val", count) for n in (0, 1)]
-    train = [
-        write_scores(folder / f"scores/{name}.json", (80.0, 50.0, 50.0), "train", 2 * masks)
-        for name in ("seed", "proxy")
-    ]
+    train = write_scores(folder / "scores/train.json", (80.0, 50.0, 50.0), "train", 2 * masks)
     bound = Table("Bound", ("class", "ratio"), (("mean", 0.5),), decimals={"ratio": 3})
     seeds = Table("Seeds", ("seed", "mIoU"), ((CLASSES[2], 3.0), ("cam", 1.0)), best=frozenset({"mIoU"}))
     for name, table in (("upper_bound", bound), ("ablation", seeds)):
@@ -109,51 +97,31 @@ def write_results(folder, masks, val):
     return [
         *("--classifier-log", logs["classifier"], "--segmenter-logs", logs["round1"], logs["round2"]),
         *("--average-precision", precision, "--val-scores", *rounds),
-        *("--seed-scores", train[0], "--proxy-scores", train[1]),
+        *("--seed-scores", train, "--proxy-scores", train),
         *("--tables", folder / "upper_bound.json", folder / "ablation.json"),
         *("--figures", folder / "ablation.png", folder / "figure_9.png"),
         *("--benchmarks", folder / "benchmarks", "--report", folder / "report"),
     ]
 
 
-def write_run(folder, masks=True, val=3, **settings):
-    """Write the inputs of the report of a tiny run; return the command line."""
+def render(folder, masks=True, val=3, without=(), **settings):
+    """Render the report of a tiny run, without some options; return the page."""
     line = [*write_data(folder, masks, val), *write_results(folder, masks, val)]
-    return [*line, "--settings", json.dumps(SETTINGS | settings)]
-
-
-def run(line):
-    """Run the script in this process; return its error, None without one."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["render_report.py", *map(str, line)])
-        try:
-            return commandline.run(render_report.main)
-        except SystemExit as end:
-            return end.code
-
-
-def rendered(folder, **options):
-    """Render the report of a tiny run; return the page."""
-    assert run(write_run(folder, **options)) is None
+    for option in without:
+        start = line.index(option)
+        del line[start : start + 3]
+    run_script(render_report, *line, "--settings", SETTINGS | settings)
     return (folder / "report/report.html").read_text(encoding="utf-8")
 
 
 def summary(folder):
-    with open(folder / "report/summary.csv", newline="", encoding="utf-8") as stream:
-        return list(csv.reader(stream))
+    return [list(row.values()) for row in read_csv(folder / "report/summary.csv")]
 
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory):
-    """The folder of a tiny run with its report."""
     folder = tmp_path_factory.mktemp("tiny")
-    rendered(folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def page(tiny):
-    return (tiny / "report/report.html").read_text(encoding="utf-8")
+    return folder, render(folder)
 
 
 def numbers(page):
@@ -166,15 +134,12 @@ def section(page, heading):
     return re.search(f"<h2>{heading}</h2>(.*?)</section>", page, re.DOTALL)[1]
 
 
-def pictures(html):
-    return re.findall(r'alt="([^"]*)"', html)
-
-
 def test_outputs_and_summary(tiny):
+    folder, page = tiny
     names = {*(f"{name}.png" for name in PICTURES), "report.html", "front.rst", "summary.md", "summary.csv"}
-    assert {path.name for path in (tiny / "report").iterdir()} == names
-    assert summary(tiny) == [
-        [*SUMMARY, "images with ground truth"],
+    assert {path.name for path in (folder / "report").iterdir()} == names
+    assert list(read_csv(folder / "report/summary.csv")[0]) == [*SUMMARY, "images with ground truth"]
+    assert summary(folder) == [
         ["classifier", "val", "91.3", "", "", "", ""],
         ["seed masks of blocks.5.1", "train", "", "60.0", "60.0", "0.950", "2"],
         ["proxy masks of blocks.5.1, after CRF", "train", "", "60.0", "60.0", "0.950", "2"],
@@ -183,7 +148,8 @@ def test_outputs_and_summary(tiny):
     ]
 
 
-def test_headline(page):
+def test_headline(tiny):
+    _, page = tiny
     assert "<h1>tiny: segmentation from tags</h1>" in page
     assert "A network (net7) that segments 2 classes, trained on 4 images and their tags alone" in page
     assert "from the layer blocks.5.0 of a classifier. 3 images of val were held out." in page
@@ -195,10 +161,14 @@ def test_headline(page):
         ("91.3 %", "mean average precision", "classifier, tags of val"),
         ("0.500", "ratio to full supervision", "mIoU over that of ground truth"),
     ]
+    assert "<script" not in page and "{{" not in page and "{%" not in page
+    assert page.count("&lt;script&gt;&#123;&#123;x&#125;&#125;&#123;% raw %&#125;&lt;/script&gt;") == 1
 
 
-def test_sections_and_their_pictures(page):
-    assert {heading: pictures(section(page, heading)) for heading in re.findall("<h2>(.*?)</h2>", page)} == {
+def test_sections_and_their_pictures(tiny):
+    _, page = tiny
+    headings = re.findall("<h2>(.*?)</h2>", page)
+    assert {heading: re.findall(r'alt="([^"]*)"', section(page, heading)) for heading in headings} == {
         "Examples": ["Examples val"],
         "Scores": [],
         "Tables": ["Ablation"],
@@ -212,8 +182,8 @@ def test_sections_and_their_pictures(page):
     assert f"<figcaption>{' '.join(caption.split())}</figcaption>" in section(page, "Training")
 
 
-def test_provenance(page):
-    shown = section(page, "Provenance")
+def test_provenance(tiny):
+    shown = section(tiny[1], "Provenance")
     facts = dict(re.findall("<dt>(.*?)</dt>\n<dd>(.*?)</dd>", shown))
     assert facts["random seed"] == "7"
     assert facts["trained on"] == "NVIDIA H200 · CPU"
@@ -225,14 +195,8 @@ def test_provenance(page):
     assert "segmenter:\n  network:\n    backbone: net7\n" in shown
 
 
-def test_names_of_data_are_text(page):
-    assert "<script" not in page and "{{" not in page and "{%" not in page
-    name = "&lt;script&gt;&#123;&#123;x&#125;&#125;&#123;% raw %&#125;&lt;/script&gt;"
-    assert page.count(name) == 1
-
-
 def test_run_without_ground_truth(tmp_path):
-    page = rendered(tmp_path, masks=False)
+    page = render(tmp_path, masks=False)
     assert [text for text, *_ in numbers(page)] == ["–", "–", "–", "–", "91.3 %", "0.500"]
     assert numbers(page)[0][2] == "round 2; no ground truth"
     assert summary(tmp_path)[-1] == ["segmenter, round 2", "val", "", "", "", "", "0"]
@@ -241,10 +205,7 @@ def test_run_without_ground_truth(tmp_path):
 
 
 def test_run_without_val_tables_and_figures(tmp_path):
-    line = write_run(tmp_path, val=0, layer="auto")
-    start, end = line.index("--tables"), line.index("--benchmarks")
-    assert run([*line[:start], *line[end:]]) is None
-    page = (tmp_path / "report/report.html").read_text(encoding="utf-8")
+    page = render(tmp_path, val=0, layer="auto", without=("--tables", "--figures"))
     assert "from a layer chosen from tags and images of a classifier. No images were held out." in page
     assert not section(page, "Scores").count("img") and "<h2>Tables" not in page
     assert "full supervision" not in page
