@@ -46,13 +46,10 @@ def test_table_1_compares_with_the_papers_rows():
     assert bold == [0, 0, 22, 0, 0, 0], "the best of ours"
 
 
-def test_table_1_of_other_classes_has_our_rows_alone():
+def test_table_1_of_other_classes_has_our_rows_alone_and_the_index_orders_the_classes():
     lines, text = table_1(("blocks.6", "C41"), [stairs(OTHER), stairs(OTHER, images=0)], OTHER)
     assert lines == [["blocks.6", "tagseg", "40.0", "40.5", "41.0", "40.5"], ["C41", "tagseg", *[""] * 4]]
     assert "Without the paper's rows" in text and "Not comparable" not in text
-
-
-def test_the_index_decides_on_the_order_of_the_classes():
     turned = (VOC[0], *VOC[:0:-1])
     (theirs, ours), _ = table_1(("C41",), [stairs(turned)], turned)
     assert (theirs[3], ours[3]) == ("53.1", "40.5"), "tvmonitor"
@@ -104,12 +101,9 @@ def test_table_3_compares_with_the_papers():
     assert "tagseg has 1: background." in text
 
 
-def test_table_3_without_our_numbers():
+def test_in_table_3_numbers_that_do_not_exist_are_empty_cells():
     lines = build_table_3.by_class(None).text()
     assert len(lines) == 82 and {line[-1] for line in lines} == {""}
-
-
-def test_a_class_that_does_not_occur_is_an_empty_cell():
     iou = dict.fromkeys(COCO, 50.0) | {"toaster": None, "fork": 0.0}
     table = build_table_3.by_class(Scores(49.0, 49.0, iou, 1.0, 1.0, 9, [[0]]))
     cells = {row[1]: row[-1] for row in table.rows}

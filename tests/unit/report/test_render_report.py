@@ -9,6 +9,7 @@ from PIL import Image
 
 import render_report
 from helpers import read_csv, run_script, write_image
+from small_results import write_scores
 from tagseg.evaluation.tables import Table, write_tables
 from tagseg.patterns.class_patterns import ClassPattern, write_patterns
 from tagseg.storage.ground_truth import write_ground_truth
@@ -30,15 +31,9 @@ def write_json(path, content):
     return path
 
 
-def write_scores(path, iou, split, images):
-    known = [value for value in iou if value is not None and images]
-    miou = sum(known) / len(known) if known else 0.0
-    content = {"split": split, "miou": miou, "miou_void_skipped": miou, "images": images}
-    content |= {
-        "iou": dict(zip(CLASSES, iou if images else (None,) * 3, strict=True)),
-        "pixel_accuracy": 50.0,
-    }
-    return write_json(path, content | {"coverage": 0.95, "confusion": [[0] * 4] * 3})
+def scored(path, iou, split, images):
+    content = {"split": split, "images": images, "coverage": 0.95, "confusion": [[0] * 4] * 3}
+    return write_scores(path, dict(zip(CLASSES, iou, strict=True)), **content)
 
 
 def square_mask(label, corner=8):
@@ -82,8 +77,8 @@ def write_results(folder, masks, val):
         logs[name] = write_json(folder / f"{name}.json", {"epochs": epochs, "device": device})
     count = val if masks else 0
     iou = ((90.0, 40.0, 20.0), (90.0, 50.0, None))
-    rounds = [write_scores(folder / f"scores/{n}.json", iou[n], "val", count) for n in (0, 1)]
-    train = write_scores(folder / "scores/train.json", (80.0, 50.0, 50.0), "train", 2 * masks)
+    rounds = [scored(folder / f"scores/{n}.json", iou[n], "val", count) for n in (0, 1)]
+    train = scored(folder / "scores/train.json", (80.0, 50.0, 50.0), "train", 2 * masks)
     bound = Table("Bound", ("class", "ratio"), (("mean", 0.5),), decimals={"ratio": 3})
     seeds = Table("Seeds", ("seed", "mIoU"), ((CLASSES[2], 3.0), ("cam", 1.0)), best=frozenset({"mIoU"}))
     for name, table in (("upper_bound", bound), ("ablation", seeds)):
