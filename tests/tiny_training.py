@@ -15,21 +15,10 @@ from tagseg.training.settings import TrainingSettings
 
 CPU = torch.device("cpu")
 SETTINGS = TrainingSettings(
-    epochs=3,
-    batch_size=2,
-    micro_batch=None,
-    optimizer="adam",
-    backbone_lr=1e-3,
-    head_lr=1e-2,
-    weight_decay=1e-4,
-    poly_power=0.9,
-    batch_norm="frozen",
-    frozen=[],
-    input_size=32,
-    scales=[0.7, 1.4],
-    flip=True,
-    precision="float32",
-)
+    epochs=3, batch_size=2, micro_batch=None, optimizer="adam", backbone_lr=1e-3, head_lr=1e-2,
+    weight_decay=1e-4, poly_power=0.9, batch_norm="frozen", frozen=[], input_size=32, scales=[0.7, 1.4],
+    flip=True, precision="float32",
+)  # fmt: skip
 
 
 class TinyBackbone(nn.Module):
@@ -74,9 +63,8 @@ def data_of(rows, settings=SETTINGS, random_seed=5):
 
 def training_of(rows, loss=None, workers=0, random_seed=5, **changes):
     settings = SETTINGS.model_copy(update=changes)
-    return Training(
-        TinyClassifier(), data_of(rows, settings, random_seed), loss or TagLoss(), settings, CPU, workers
-    )
+    data = data_of(rows, settings, random_seed)
+    return Training(TinyClassifier(), data, loss or TagLoss(), settings, CPU, workers)
 
 
 def weights_after(training, state, identity="ours"):

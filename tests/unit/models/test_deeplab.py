@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from seeded_networks import SMALL
 from tagseg.models import weights
 from tagseg.models.deeplab import DeepLabLargeFov, LargeFovHead, decimated
 from tagseg.models.registry import architecture
@@ -18,9 +19,6 @@ from tagseg.models.weights import Weights
 PAPER = {"weights": None, "output_stride": 8, "head_channels": 1024, "head_dilation": 12}
 VGG = SegmenterSettings(backbone="vgg16", **PAPER)
 RESNET = SegmenterSettings(backbone="resnet101", **PAPER)
-SMALL = SegmenterSettings(
-    backbone="timm:resnet10t", weights=None, output_stride=16, head_channels=8, head_dilation=2
-)
 
 
 def on_paper(settings, classes=21):

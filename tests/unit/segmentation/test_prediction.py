@@ -7,10 +7,10 @@ from PIL import Image
 from torch import nn
 from torch.nn import functional as F
 
-from helpers import image_rows, write_image
+from helpers import image_rows
+from seeded_networks import CLASSES, SMALL, save_small_segmenter
 from tagseg.models.deeplab import DeepLabLargeFov
 from tagseg.models.inputs import batches, square
-from tagseg.models.settings import SegmenterSettings
 from tagseg.runtime.errors import TagsegError
 from tagseg.segmentation.prediction import (
     BATCH,
@@ -22,7 +22,6 @@ from tagseg.segmentation.prediction import (
     view_scores,
 )
 from tagseg.segmentation.settings import CrfSettings, InferenceSettings, SegmentStage
-from tagseg.storage.checkpoints import describe, save_checkpoint
 from tagseg.storage.feature_shards import MapShard, write_maps
 from tagseg.storage.images import read_image, resize_map, shrink_image
 from tagseg.storage.index import ImageRecord
@@ -125,18 +124,13 @@ def test_predictions_come_in_order(tmp_path, crf, processes):
 
 @pytest.mark.parametrize("crf", [None, CRF])
 @pytest.mark.parametrize(("width", "height"), [(5, 3), (1, 1), (1, 40)])
-def test_image_smaller_than_the_stride_has_a_mask(tmp_path, crf, width, height):
+def test_image_smaller_than_the_stride_has_a_mask_and_a_missing_one_is_an_error(tmp_path, crf, width, height):
     rows = image_rows(tmp_path, 1, width, height)
     (prediction,) = predict(TinySegmenter().eval(), rows, [(0, 1, 2, 3)], stage(crf), CPU, 1)
-    assert prediction.mask.shape == (height, width)
-    assert prediction.mask.max() <= 3
-
-
-def test_missing_image_is_an_error(tmp_path):
-    rows = image_rows(tmp_path, 1)
+    assert prediction.mask.shape == (height, width) and prediction.mask.max() <= 3
     (tmp_path / "0.png").unlink()
     with pytest.raises(TagsegError, match="no such image"):
-        list(predict(ByColour(), rows, [(0, 1, 2)], stage(), CPU, 1))
+        list(predict(TinySegmenter().eval(), rows, [(0, 1, 2, 3)], stage(crf), CPU, 1))
 
 
 def write_logits(path, model, rows, settings=SETTINGS):
@@ -164,37 +158,6 @@ def test_masks_from_logits_are_those_of_the_network_itself(tmp_path, crf, proces
     assert np.mean([(a != b).mean() for a, b in zip(found, expected, strict=True)]) < 0.01
 
 
-CLASSES = ("background", "cat", "dog")
-NETWORK = SegmenterSettings(
-    backbone="timm:resnet10t", weights=None, output_stride=16, head_channels=8, head_dilation=2
-)
-
-
-@pytest.fixture
-def segmenter(tmp_path):
-    torch.manual_seed(0)
-    model = DeepLabLargeFov(NETWORK, 3).eval()
-    description = describe("segmenter", CLASSES, NETWORK)
-    save_checkpoint(tmp_path / "segmenter.pt", model, description)
-    return model, str(tmp_path / "segmenter.pt")
-
-
-def test_a_segmenter_comes_back_from_its_checkpoint(segmenter, tmp_path):
-    model, path = segmenter
-    loaded = load_segmenter(path, CLASSES)
-    image = [read_image(write_image(tmp_path / "a.png", 20, 12))]
-    settings = inference(32, flip=True)
-    expected = next(multi_scale_scores(model, image, settings, CPU))
-    torch.testing.assert_close(next(multi_scale_scores(loaded, image, settings, CPU)), expected)
-    assert not loaded.training
-
-
-@pytest.mark.parametrize("classes", [CLASSES[:2], ("background", "dog", "cat")])
-def test_a_segmenter_of_other_classes_is_refused(segmenter, classes):
-    with pytest.raises(TagsegError, match="not a segmenter of these classes"):
-        load_segmenter(segmenter[1], classes)
-
-
 def test_a_large_image_is_scored_small_and_its_mask_has_its_own_size():
     rng = np.random.default_rng(5)
     image = np.kron(rng.integers(0, 256, (3, 4, 3)), np.ones((16, 16, 1))).astype(np.uint8)
@@ -202,3 +165,19 @@ def test_a_large_image_is_scored_small_and_its_mask_has_its_own_size():
     scored = Scored(shrink_image(image, 16), maps, (0, 2, 5), stage(), image.shape[:2])
     enlarged = np.stack([resize_map(one, 48, 64) for one in maps])
     np.testing.assert_array_equal(scored.decide(), np.array((0, 2, 5))[enlarged.argmax(axis=0)])
+
+
+@pytest.mark.parametrize("classes", [CLASSES, CLASSES[:2], ("background", "dog", "cat")])
+def test_a_segmenter_comes_back_from_its_checkpoint_for_its_own_classes(images, tmp_path, classes):
+    save_small_segmenter(tmp_path / "segmenter.pt")
+    if classes != CLASSES:
+        with pytest.raises(TagsegError, match="not a segmenter of these classes"):
+            load_segmenter(tmp_path / "segmenter.pt", classes)
+        return
+    torch.manual_seed(0)
+    model, loaded = DeepLabLargeFov(SMALL, 3).eval(), load_segmenter(tmp_path / "segmenter.pt", classes)
+    (ours, *_), (expected, *_) = (
+        multi_scale_scores(one, images[:1], inference(32, flip=True), CPU) for one in (loaded, model)
+    )
+    torch.testing.assert_close(ours, expected)
+    assert not loaded.training

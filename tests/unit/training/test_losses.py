@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from torch import nn
 
 from tagseg.training.losses import MaskLoss, TagLoss
 
@@ -35,14 +34,10 @@ def test_void_never_enters_the_segmenters_loss():
     altered = scores.detach().clone()
     altered[void] = 1000
     torch.testing.assert_close(MASK_LOSS(altered, masks), value.detach(), rtol=0, atol=0)
-
-
-def test_masks_of_nothing_but_void_cost_nothing():
-    scores, masks = scores_and_masks()
-    value = MASK_LOSS(scores, torch.full_like(masks, 255))
-    value.backward()
-    assert value.item() == 0
-    assert (scores.grad == 0).all()
+    scores.grad = None
+    nothing = MASK_LOSS(scores, torch.full_like(masks, 255))
+    nothing.backward()
+    assert nothing.item() == 0 and (scores.grad == 0).all()
 
 
 def test_labels_are_shrunk_to_the_scores_without_mixing():
@@ -54,13 +49,10 @@ def test_labels_are_shrunk_to_the_scores_without_mixing():
     assert MASK_LOSS(scores, masks).item() == pytest.approx(0, abs=1e-6)
 
 
-def test_the_tags_loss_is_torchs_multi_label_soft_margin_loss():
+def test_the_tags_loss_is_the_mean_of_the_binary_cross_entropies():
     scores, tags = torch.randn(5, 7), torch.randint(0, 2, (5, 7)).float()
     expected = -(tags * scores.sigmoid().log() + (1 - tags) * (-scores).sigmoid().log()).mean()
     torch.testing.assert_close(TagLoss()(scores, tags), expected)
-    torch.testing.assert_close(
-        TagLoss()(scores, tags), nn.functional.multilabel_soft_margin_loss(scores, tags)
-    )
 
 
 @pytest.mark.parametrize("loss", [TagLoss(), MaskLoss()], ids=["tags", "masks"])
