@@ -27,7 +27,6 @@ def write_image(path: Path, width: int = 12, height: int = 8, seed: int = 0, **o
 
 
 def write_zero_mask(path: Path, width: int = 12, height: int = 8) -> Path:
-    """Write a mask of background only."""
     write_mask(path, np.zeros((height, width), np.uint8))
     return path
 
@@ -47,7 +46,6 @@ def write_annotation(devkit: Path, name: str, *objects: str | tuple[str, bool]) 
 
 
 def write_image_set(devkit: Path, split: str, *ids: str) -> Path:
-    """Write ImageSets/Segmentation/<split>.txt."""
     path = devkit / "ImageSets" / "Segmentation" / f"{split}.txt"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("".join(f"{name}\n" for name in ids), encoding="utf-8")
@@ -75,7 +73,6 @@ def write_small_devkit(devkit: Path) -> Path:
 
 
 def write_labels(folder: Path, *lines: str, head: str = "image,labels,split") -> Path:
-    """Write a labels.csv."""
     path = folder / "labels.csv"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n".join((head, *lines)) + "\n", encoding="utf-8")
@@ -83,7 +80,6 @@ def write_labels(folder: Path, *lines: str, head: str = "image,labels,split") ->
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:
-    """Return the rows of a CSV file by its header."""
     with open(path, newline="", encoding="utf-8") as stream:
         return list(csv.DictReader(stream))
 

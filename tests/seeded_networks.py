@@ -22,7 +22,6 @@ def noise(size: int, count: int = 1) -> torch.Tensor:
 
 
 def seeded(name: str, output_stride: int) -> nn.Module:
-    """Return a backbone's network with random weights, in evaluation mode."""
     torch.manual_seed(0)
     return architecture(name).build(output_stride).eval()
 

@@ -40,7 +40,6 @@ def write_masks_of(folder, ids):
 
 
 def write_results(tmp_path):
-    """Write the results of a run: two shards per set, one layer, one round; return their folder."""
     train = image_rows(tmp_path / "photos" / "train", 4, tags=("dog",))
     val = image_rows(tmp_path / "photos" / "val", 6, tags=("cat",), split="val")[4:]
     results = tmp_path / "results" / "mini"

@@ -15,6 +15,7 @@ from pretended_run import PretendedRun
 
 CHANGING = Path(__file__).parents[1] / "docs" / "changing.md"
 ONE_TIME = 'find results -exec touch -d "$(date)" {} +'
+NOTES = ("notes.txt", "prices.csv", "scan.json", "album.xml", ".hidden.jpg", ".DS_Store", "labels.csv~")
 LARGE = bytes(1_100_000)  # of files up to 1 MB Snakemake itself compares contents
 OTHER_NETWORK = {"network": {"backbone": "resnet18", "weights": None}, "training": {"frozen": ["conv1"]}}
 CHECKPOINT = "segmenter/blocks.5.1/efficientnet_lite0/round2/checkpoint.pth"
@@ -24,7 +25,6 @@ Plan = Callable[[PretendedRun, Path], Counter[str]]
 
 
 def setting(key: str, value) -> Plan:
-    """Set a dotted key."""
     for name in reversed(key.split(".")):
         value = {name: value}
     return lambda run, _: run.planned(**value)
@@ -86,7 +86,6 @@ def replace_text(path: Path, old: str, new: str) -> None:
 
 
 def set_link(folder: Path, target: str) -> None:
-    """Make the link in the folder of images point to a folder beside it."""
     (folder / "link").unlink(missing_ok=True)
     (folder / "link").symlink_to(target)
 
@@ -102,7 +101,7 @@ def remove_image(folder: Path) -> None:
 
 
 def write_notes(folder: Path) -> None:
-    for name in (
+    for name in [
         "notes.txt",
         "prices.csv",
         "scan.json",
@@ -110,7 +109,7 @@ def write_notes(folder: Path) -> None:
         ".hidden.jpg",
         ".DS_Store",
         "labels.csv~",
-    ):
+    ]:
         (folder / name).write_text("no data")
 
 
@@ -151,7 +150,6 @@ def other_profile(run: PretendedRun, folder: Path) -> Counter[str]:
 
 @contextmanager
 def on_another_machine(run: PretendedRun, folder: Path) -> Iterator[None]:
-    """Work in a copy without time stamps for the time of a block."""
     copy_in_reverse(run.checkout.folder, folder / "repository")
     with run.moved_to(folder / "repository"):
         yield
@@ -179,7 +177,6 @@ def copied_with_one_time(run: PretendedRun, folder: Path) -> Counter[str]:
 
 
 def give_one_time(folder: Path) -> None:
-    """Run the documented command in the folder."""
     assert ONE_TIME in CHANGING.read_text(encoding="utf-8")
     subprocess.run(["sh", "-c", ONE_TIME], cwd=folder, check=True)
 

@@ -22,8 +22,6 @@ SETTINGS = TrainingSettings(
 
 
 class TinyBackbone(nn.Module):
-    """Two convolutions with batch norm, under the name that a backbone's network has."""
-
     def __init__(self):
         super().__init__()
         layers = [("first", nn.Conv2d(3, 4, 3)), ("norm", nn.BatchNorm2d(4)), ("second", nn.Conv2d(4, 4, 1))]
@@ -78,7 +76,6 @@ def assert_identical(ours, theirs):
 
 
 def signal_in_step(wanted, number=signal.SIGTERM):
-    """Return a loss that sends a signal in the middle of the wanted step."""
     seen = []
 
     def look(total, tags):

@@ -35,7 +35,6 @@ def set_other_class_of_crowds(content: dict) -> None:
 
 @pytest.fixture(scope="module")
 def coco(checkout, coco_root) -> Run:
-    """All targets on COCO, with ground truth of train too and one round."""
     changes = {"root": str(coco_root), "counts_known": False, "ground_truth": ["train", "val"]}
     dataset = dataset_of(checkout, "coco2017", **changes)
     config = {"shards": 1, "ablation": {"layers": [LAYER]}, "segmenter": {"rounds": 1}}
@@ -49,7 +48,6 @@ def annotations(root: Path, split: str) -> list[dict]:
 
 
 def tags_of(root: Path, split: str) -> dict[str, tuple[str, ...]]:
-    """Return the tags of each image with annotations, in ascending order of the categories' ids."""
     own: dict[str, set[int]] = {}
     for one in annotations(root, split):
         own.setdefault(f"{one['image_id']:012}", set()).add(one["category_id"])
@@ -57,7 +55,6 @@ def tags_of(root: Path, split: str) -> dict[str, tuple[str, ...]]:
 
 
 def crowds(root: Path, split: str) -> dict[str, np.ndarray]:
-    """Return the pixels bool (height, width) of the crowd of each image that has one."""
     regions = {}
     for one in annotations(root, split):
         if one["iscrowd"]:

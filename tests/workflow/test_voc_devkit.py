@@ -25,13 +25,11 @@ TARGETS = ("all", "ablation", "upper_bound", "submission")
 
 @pytest.fixture(scope="module")
 def archives(tmp_path_factory):
-    """The three archives of VOC, unpacked. Do not change them."""
     return write_mini_voc(tmp_path_factory.mktemp("voc"))
 
 
 @pytest.fixture(scope="module")
 def voc(checkout, archives) -> Run:
-    """All targets on VOC's trainaug, with the masks of SBD, and on the test devkit."""
     folders = {"root": str(archives.trainval), "sbd": str(archives.sbd), "test_root": str(archives.test)}
     changes = {"test_list": "test", "sbd_masks": True, "counts_known": False}
     dataset = dataset_of(checkout, "voc2012", **folders, **changes)
@@ -115,6 +113,4 @@ def test_layer_auto_reuses_what_exists_and_takes_a_layer_of_the_ablation(checkou
     assert [row["layer"] for row in rows] == LAYERS
     assert read_patterns(run.results / "patterns" / "auto")[1] == chosen
     auto, same = run.masks("seed_masks/auto"), run.masks(f"seed_masks/{chosen}")
-    assert {name: file.sha256 for name, file in auto.items()} == {
-        name: file.sha256 for name, file in same.items()
-    }
+    assert [(name, auto[name].sha256) for name in sorted(auto)] == [(n, same[n].sha256) for n in sorted(same)]

@@ -20,7 +20,6 @@ NAMES = "012"
 
 
 def halves(label):
-    """Return a mask whose right half has a label."""
     mask = np.zeros((8, 12), np.uint8)
     mask[:, 6:] = label
     return mask
@@ -51,8 +50,7 @@ def score(folder):
 
 def test_masks_are_scored_against_ground_truth(made):
     scores = score(made)
-    assert scores["images"] == 2
-    assert scores["iou"] == {"background": 100, "cat": 50, "dog": 0}
+    assert scores["images"] == 2 and scores["iou"] == {"background": 100, "cat": 50, "dog": 0}
     assert set(scores["provenance"]) == {"index", "ground_truth", "masks", "code"}
     assert scores["provenance"]["ground_truth"] == digest(made / "true" / "masks.csv")
     write_ground_truth(made / "true", {})

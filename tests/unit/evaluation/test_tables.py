@@ -68,7 +68,6 @@ def test_latex_character_by_character():
 
 
 def body(text):
-    """Return the lines of a LaTeX table between header and end."""
     lines = re.findall(r"\\midrule\n(.*?)\n?\\bottomrule", text, re.DOTALL)[0]
     return lines.replace(" \\\\", "").splitlines()
 
@@ -93,7 +92,6 @@ def test_special_characters_of_tex_are_escaped():
 
 
 def has_tex():
-    """Return whether there is a TeX with the packages of a table."""
     if not (shutil.which("pdflatex") and shutil.which("kpsewhich")):
         return False
     command = ["kpsewhich", "booktabs.sty", "adjustbox.sty"]

@@ -70,7 +70,6 @@ def thin(layer):
 
 
 def seen(layers, size, position):
-    """Return the first and the last row of the input of `size` pixels on which a position depends."""
     layers = [layer for layer in layers if isinstance(layer, nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d)]
     pixels = torch.ones(1, 1, size, size, dtype=torch.float64, requires_grad=True)
     nn.Sequential(*map(thin, layers))(pixels)[0, 0, position, position].backward()

@@ -23,7 +23,6 @@ STARTS = {"blocks.5.0": 20, "blocks.6": 30}  # column at which a layer's masks b
 
 
 def image(position):
-    """Return an image of noise that is red on the object's half."""
     pixels = np.random.default_rng(position).integers(0, 100, (*SIZE, 3), dtype=np.uint8)
     pixels[:, 18:, 0] += 120
     return pixels
@@ -70,7 +69,6 @@ def write_patterns_of(folder, layer, correlations):
 
 
 def choose(folder, layers=tuple(LAYERS)):
-    """Run the script; return the rows of its table."""
     out, shards = folder / "out", [folder / "masks" / one / str(n) for one in layers for n in range(SHARDS)]
     run_script(
         choose_layer,

@@ -74,7 +74,6 @@ def moments(shard_paths):
 
 
 def descriptors_of(features, tag):
-    """Every descriptor of the subset, float64 (K, d)."""
     maps = [features[name, view] for name in SUBSETS[tag] for view in VIEWS]
     return np.concatenate([one.astype(np.float64).reshape(DIMENSION, -1).T for one in maps])
 

@@ -32,7 +32,6 @@ def test_correlation_with_a_constant_is_0(constant):
 
 
 def random_pair(seed, deviation=3.0, shape=(20, 30)):
-    """Return random q, float32, and a map in [0, 1] that has to do with it."""
     rng = np.random.default_rng(seed)
     q = rng.normal(0, deviation, size=shape).astype(np.float32)
     values = 1 / (1 + np.exp(1 - q / deviation - rng.normal(size=shape)))
@@ -49,8 +48,7 @@ def mask_correlation_of(deviation, *pairs):
 def check(made, q, values):
     """Check the correlation at the mean and at every edge; at the outermost all and nothing are object."""
     found = made.at_edges()
-    assert found.shape == made.edges.shape == (BINS + 1,)
-    assert found[0] == found[-1] == 0
+    assert found.shape == made.edges.shape == (BINS + 1,) and found[0] == found[-1] == 0
     expected = [of_mask(q, edge, values) for edge in made.edges[1:-1]]
     np.testing.assert_allclose(found[1:-1], expected, rtol=0, atol=1e-9)
     assert made.at_mean() == pytest.approx(of_mask(q, 0, values), abs=1e-9)

@@ -13,7 +13,6 @@ from tagseg.storage.images import VOID
 
 
 def random_maps(count=4, channels=6, height=3, width=5, seed=0):
-    """Return maps (channels, height, width) with a large common mean and unequal variances."""
     rng = np.random.default_rng(seed)
     scales = np.array([5.0, 2, 1, 0.5, 0.2, 0.1])[:channels, None, None]
     return [7 + scales * rng.standard_normal((channels, height, width)) for _ in range(count)]
@@ -34,7 +33,6 @@ def test_the_plane_is_that_of_the_singular_vectors():
 
 
 def pairs_in_order(scores, positive):
-    """Return the fraction of (positive, negative) pairs in order, one pair after the other."""
     pairs = list(itertools.product(scores[positive], scores[~positive]))
     return sum(1.0 if one > two else 0.5 if one == two else 0.0 for one, two in pairs) / len(pairs)
 
@@ -99,8 +97,7 @@ def test_other_classes_do_not_count_for_the_separation(tmp_path):
     found = cloud(write_layer(tmp_path / "s.h5", "low", ["a", "b"]), truth=lambda *_: labels)
     judged = np.isin(found.labels, (0, 1))
     expected = pairs_in_order(found.points[judged, 0], found.labels[judged] == 1)
-    assert judged.sum() == 8
-    assert found.separation == pytest.approx(expected)
+    assert judged.sum() == 8 and found.separation == pytest.approx(expected)
 
 
 def test_the_largest_view_that_is_not_mirrored_is_taken(tmp_path):

@@ -48,7 +48,6 @@ def located(*clouds, masks=1):
 
 
 def points(panel):
-    """Return (x, y, colour) of each point."""
     return {
         (*place, tuple(np.round(colour[:3] * 255).astype(int)))
         for dots in panel.collections
@@ -100,7 +99,6 @@ def square_of(row):
 
 @pytest.fixture
 def finished(tmp_path):
-    """Write what a run leaves for the figures, with ground truth in `true` and none in `untrue`."""
     rows = {}
     for split in ("train", "val"):
         made = image_rows(tmp_path / split, len(TAGS), 40, 30, split=split)
@@ -128,7 +126,6 @@ def finished(tmp_path):
 
 
 def draw(folder, figure, truth="true", **settings):
-    """Run a script; return the size of its PNG."""
     train, val = ([folder / f"masks-{split}-{n}" for n in (0, 1)] for split in ("train", "val"))
     split = "val" if figure == 5 else "train"
     index = ["--index", folder / "index", "--ground-truth", folder / truth / split]

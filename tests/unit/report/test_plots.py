@@ -31,7 +31,6 @@ def texts(figure):
 
 
 def size_of_picture(figure, path):
-    """Write the figure, which is not empty; return its size."""
     write_figure(path, figure)
     with Image.open(path) as image:
         assert len(np.unique(np.asarray(image.convert("RGB")).reshape(-1, 3), axis=0)) > 20

@@ -43,7 +43,6 @@ def square_mask(label, corner=8):
 
 
 def write_data(folder, masks, val):
-    """Write index, ground truth, masks and patterns; return their part of the command line."""
     rows = []
     for split, count in (("train", 4), ("val", val)):
         for n in range(count):
@@ -70,7 +69,6 @@ def write_data(folder, masks, val):
 
 
 def write_results(folder, masks, val):
-    """Write logs, scores, tables and figures; return their part of the command line."""
     logs = {}
     for name, device in (("classifier", "NVIDIA H200"), ("round1", "CPU"), ("round2", "CPU")):
         epochs = [{"epoch": n, "loss": 1 / n, "seconds": 2.0} for n in (1, 2, 3)]
@@ -100,7 +98,6 @@ def write_results(folder, masks, val):
 
 
 def render(folder, masks=True, val=3, without=(), **settings):
-    """Render the report of a tiny run, without some options; return the page."""
     line = [*write_data(folder, masks, val), *write_results(folder, masks, val)]
     for option in without:
         start = line.index(option)
@@ -120,7 +117,6 @@ def tiny(tmp_path_factory):
 
 
 def numbers(page):
-    """Return (text, label, detail) of the large numbers."""
     pattern = r'<div class="number"><b>(.*?)</b><span>(.*?)</span>\n<small>(.*?)</small></div>'
     return re.findall(pattern, page, re.DOTALL)
 
@@ -180,8 +176,7 @@ def test_sections_and_their_pictures(tiny):
 def test_provenance(tiny):
     shown = section(tiny[1], "Provenance")
     facts = dict(re.findall("<dt>(.*?)</dt>\n<dd>(.*?)</dd>", shown))
-    assert facts["random seed"] == "7"
-    assert facts["trained on"] == "NVIDIA H200 · CPU"
+    assert facts["random seed"] == "7" and facts["trained on"] == "NVIDIA H200 · CPU"
     assert facts["page rendered with: numpy"] == np.__version__
     assert len(facts["index (SHA-256)"]) == 64
     assert shown.count("1 min 01 s") == 4 and ">512<" in shown

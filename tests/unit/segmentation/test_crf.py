@@ -69,7 +69,6 @@ def mean_field(image, probabilities, settings):
 
 
 def coloured_shapes(seed, labels, contrast=10, noise=3):
-    """An image of faint rectangles on a shaded, noisy ground, and their labels (0: the ground)."""
     rng = np.random.default_rng(seed)
     signs = rng.choice([-1, 1], size=(labels, 3))
     colours = rng.integers(80, 170, size=3) + contrast * signs * rng.uniform(0.5, 1.5, size=(labels, 3))
@@ -96,7 +95,6 @@ def noisy_mask(seed, truth, labels, wrong=0.4, void=0.0):
 
 
 def agreement(labels, settings, with_settings=None, reference_side=None):
-    """Fraction of the pixels of several images whose label exact mean field gives too."""
     equal, changed = [], []
     for seed in range(SCENES):
         image, truth = coloured_shapes(seed, labels)
@@ -165,7 +163,6 @@ def test_mask_with_nothing_to_weigh_comes_back_as_it_is(values):
 
 
 def in_pixels(settings, factor):
-    """Return settings whose standard deviations in pixels are a factor larger and hold for any size."""
     names = ("gaussian_sxy", "bilateral_sxy")
     return replace(settings, **{name: factor * getattr(settings, name) for name in names})
 

@@ -29,7 +29,6 @@ CRF = {
 
 @pytest.fixture
 def folder(tmp_path):
-    """A folder with an index of five images of two classes, and an untrained network."""
     rows = image_rows(tmp_path / "images", 5, 20, 14, tags=("dog",))
     write_index(tmp_path / "index", Index(CLASSES, tuple(rows)))
     save_small_segmenter(tmp_path / "network.pth")

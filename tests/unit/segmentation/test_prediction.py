@@ -98,7 +98,6 @@ def test_bfloat16_is_near_float32(images):
 
 
 def coloured_rows(folder, count):
-    """Write images of one strong colour each, of different sizes; its channel is the class."""
     rows = []
     for position in range(count):
         pixels = np.full((6 + position % 4, 9 + position % 5, 3), 40, np.uint8)

@@ -13,6 +13,5 @@ def rows(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def whole(rows, tmp_path_factory):
-    """An uninterrupted training, and its weights."""
     training = training_of(rows)
     return training, weights_after(training, tmp_path_factory.mktemp("whole") / "state")

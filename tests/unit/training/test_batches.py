@@ -24,7 +24,6 @@ MASK = np.random.default_rng(1).choice(np.array([0, 2, 7], np.uint8), (20, 30))
 
 
 def views(count, scales=(1, 1), image=IMAGE, mask=MASK, size=16, **options):
-    """Return random views of the image and the mask, one per seed."""
     augment = Augmentation(size, scales, **options)
     return [augment(np.random.default_rng(seed), image, mask) for seed in range(count)]
 

@@ -33,7 +33,6 @@ def folder(tmp_path_factory) -> Path:
 
 
 def torchrun(monkeypatch, rank: int, world: int) -> None:
-    """Let this process look like one of those that torchrun started."""
     for name, value in zip(TORCHRUN, (rank, world, "a run"), strict=True):
         monkeypatch.setenv(name, str(value))
 
