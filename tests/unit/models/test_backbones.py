@@ -1,4 +1,4 @@
-"""Backbones: resolution, nodes, normalisation, batch norm, and unknown names."""
+"""Backbones: resolution, nodes, normalisation, unknown names. The classifier: scores, CAM, features at a node."""
 
 import subprocess
 import sys
@@ -12,13 +12,14 @@ from torch import nn
 import tagseg
 from seeded_networks import noise, seeded
 from tagseg.models.backbones import Backbone, build_backbone, freeze_batch_norm
-from tagseg.models.classifier import Classifier
+from tagseg.models.classifier import Classifier, feature_extractor, load_classifier
 from tagseg.models.networks import remove_stride
 from tagseg.models.nodes import CAM_SEED, canonical_node
 from tagseg.models.registry import NETWORKS, architecture
 from tagseg.models.settings import ClassifierSettings
 from tagseg.models.torchvision_compat import torchvision
 from tagseg.runtime.errors import TagsegError
+from tagseg.storage.checkpoints import describe, save_checkpoint
 
 
 @pytest.mark.parametrize("name", ["resnet18", "resnet50", "vgg16", "efficientnet_lite0", "timm:resnet10t"])
@@ -91,18 +92,16 @@ def test_a_node_gives_what_a_hook_on_the_whole_network_sees(name, node):
     torch.testing.assert_close(maps, seen["maps"], rtol=1e-5, atol=tolerance)
 
 
+NEXT = {"layer4.0": "layer4.1", "blocks.4": "blocks.5", "features.14": "features.17"}
+
+
 @pytest.mark.parametrize(
-    ("name", "node", "last", "first_absent"),
-    [
-        ("resnet18", "C41", "layer4.0", "layer4.1"),
-        ("efficientnet_lite0", "blocks.4", "blocks.4", "blocks.5"),
-        ("vgg16", "features.16", "features.14", "features.17"),
-    ],
+    ("name", "node"), [("resnet18", "layer4.0"), ("efficientnet_lite0", "blocks.4"), ("vgg16", "features.14")]
 )
-def test_layers_after_a_node_are_not_built(name, node, last, first_absent):
+def test_layers_after_a_node_are_not_built(name, node):
     with torch.device("meta"):
         modules = dict(build_backbone(name, None, 32, node).network.named_modules())
-    assert last in modules and first_absent not in modules
+    assert node in modules and NEXT[node] not in modules
 
 
 def test_the_papers_names_mean_blocks_of_the_last_stage_and_others_stay():
@@ -183,3 +182,58 @@ def test_frozen_batch_norm_stays_frozen_in_training():
     network(noise(8)).sum().backward()
     torch.testing.assert_close(dict(network.state_dict()), before, rtol=0, atol=0)
     assert network[1].weight.grad is None and network[0].weight.grad is not None
+
+
+CLASSES = ("background", "cat", "dog", "sheep")
+CLASSIFIER = ClassifierSettings(backbone="timm:resnet10t", weights=None, output_stride=16, dropout=0.5)
+IMAGES = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (2, 3, 48, 64), np.uint8))
+
+
+@pytest.fixture(scope="module")
+def classifier():
+    torch.manual_seed(0)
+    return Classifier(CLASSIFIER, len(CLASSES)).eval()
+
+
+@torch.no_grad()
+def test_cam_is_the_weighted_sum_of_the_maps_and_its_mean_plus_the_bias_the_score(classifier):
+    maps, (scores, cam) = classifier.backbone(IMAGES), classifier.scores_and_cam(IMAGES)
+    assert cam.shape == (2, 3, 3, 4)
+    mean = cam.mean(dim=(2, 3)) + classifier.head.bias
+    torch.testing.assert_close(mean, classifier(IMAGES), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(scores, classifier(IMAGES), rtol=1e-5, atol=1e-5)
+    for position in range(len(IMAGES)):
+        for score, weights in enumerate(classifier.head.weight):
+            expected = sum(weight * plane for weight, plane in zip(weights, maps[position], strict=True))
+            torch.testing.assert_close(cam[position, score], expected, rtol=1e-4, atol=1e-5)
+
+
+@torch.no_grad()
+def test_a_checkpoint_gives_the_same_scores_without_a_weights_file(classifier, tmp_path):
+    path = str(tmp_path / "classifier.pth")
+    trained = CLASSIFIER.model_copy(update={"weights": "imagenet"})
+    save_checkpoint(path, classifier, describe("classifier", CLASSES, trained))
+    loaded = load_classifier(path, CLASSES)
+    assert loaded.settings == CLASSIFIER and not loaded.training
+    torch.testing.assert_close(loaded(IMAGES), classifier(IMAGES), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("node", ["layer1", "layer3.0", "C41"])
+def test_features_are_what_a_hook_on_the_trained_network_sees(classifier, node):
+    network, seen = architecture(CLASSIFIER.backbone).build(CLASSIFIER.output_stride).eval(), {}
+    network.load_state_dict(classifier.backbone.network.state_dict(), strict=False)
+    module = network.get_submodule(canonical_node(node))
+    module.register_forward_hook(lambda _, __, output: seen.update(maps=output))
+    extractor = feature_extractor(classifier, node)
+    with torch.no_grad():
+        network((IMAGES - extractor.mean) / extractor.std)
+        torch.testing.assert_close(extractor(IMAGES), seen["maps"], rtol=1e-5, atol=1e-5)
+    assert not extractor.training
+
+
+def test_features_after_the_trained_layers_are_refused():
+    settings = ClassifierSettings(backbone="timm:mobilenetv3_small_050", weights=None, output_stride=32)
+    with torch.device("meta"), pytest.raises(TagsegError, match="conv_head.*comes after"):
+        feature_extractor(
+            Classifier(settings, 3), "conv_head"
+        )  # its random convolution follows the pooled one

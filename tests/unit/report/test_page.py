@@ -1,8 +1,10 @@
-"""The page, read back by a parser of HTML, and by Jinja and docutils as Snakemake does."""
+"""The page, read back by a parser of HTML, and by Jinja and docutils as Snakemake does; versions and costs."""
 
 import base64
 import io
+import platform
 import re
+import subprocess
 from html.parser import HTMLParser
 
 import jinja2
@@ -14,7 +16,7 @@ from PIL import Image
 from tagseg.evaluation.tables import Table
 from tagseg.report import page as report_page
 from tagseg.report.page import Picture, read_picture
-from tagseg.report.run_info import RuleCost
+from tagseg.report.run_info import RuleCost, commit, durations, versions
 from tagseg.report.summary import Number
 from tagseg.report.templates import duration, render
 
@@ -126,3 +128,47 @@ def test_durations():
     texts = {0.0: "0.0 s", 59.94: "59.9 s", 59.96: "1 min 00 s", 3599.4: "59 min 59 s"}
     texts |= {3599.6: "1 h 00 min", 90000.0: "25 h 00 min"}
     assert {seconds: duration(seconds) for seconds in texts} == texts
+
+
+def git(folder, *arguments):
+    command = ["git", "-C", str(folder), "-c", "user.name=n", "-c", "user.email=e", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def test_versions_with_the_commit_of_a_clone(tmp_path, monkeypatch):
+    found = versions(tmp_path)
+    assert found["Python"] == platform.python_version() and found["numpy"] == np.__version__
+    assert "tagseg" not in found, "not a clone"
+    git(tmp_path, "init", "-q")
+    (tmp_path / "a").write_text("1")
+    git(tmp_path, "add", "a")
+    git(tmp_path, "commit", "-q", "-m", "one")
+    revision = git(tmp_path, "rev-parse", "HEAD")[:12]
+    assert versions(tmp_path)["tagseg"] == revision
+    (tmp_path / "a").write_text("2")
+    assert commit(tmp_path) == f"{revision}-dirty"
+    monkeypatch.setenv("PATH", "")
+    assert commit(tmp_path) is None, "no git"
+
+
+BENCHMARKS = {
+    "draw": ["2\t0:00:02\t10\t7", "0.5\t0:00:00\t100.25\t7"],
+    "train/a/round1": ["60\t0:01:00\t900\t7"],
+    "train/b/shard-0": ["91.5\t0:01:31\t-\t-"],
+    "quick": ["0.01\t0:00:00\t0.00\t-"],
+    "page": ["1\t0:00:01\t1\t1"],
+}
+
+
+def test_costs_per_rule_and_of_all(tmp_path):
+    for name, rows in BENCHMARKS.items():
+        path = tmp_path / f"{name}.tsv"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("\n".join(["s\th:m:s\tmax_rss\tmax_vms", *rows, ""]))
+    assert durations(tmp_path, skip="page") == [
+        RuleCost("train", 2, 151.5, 91.5, 900.0),
+        RuleCost("draw", 2, 2.5, 2.0, 100.25),
+        RuleCost("quick", 1, 0.01, 0.01, None),
+        RuleCost("all", 5, 154.01, 91.5, 900.0),
+    ]
+    assert durations(tmp_path / "nowhere") == []
