@@ -96,18 +96,6 @@ def test_moments_and_pattern_are_those_of_numpy(features, moments, tag):
     assert pattern.deviation == pytest.approx(projections.std(), rel=1e-9)
 
 
-def test_moments_do_not_depend_on_the_shift():
-    rng = np.random.default_rng(0)
-    maps = [rng.normal(3, 2, size=(7, 4, 5)), rng.normal(3, 2, size=(7, 2, 2))]
-    descriptors = np.concatenate([one.reshape(7, -1) for one in maps], axis=1)
-    for shift in (np.zeros(7), np.full(7, 3.0), rng.normal(size=7)):
-        moments = Moments(shift)
-        for one in maps:
-            moments.add(*image_moments([one], shift))
-        np.testing.assert_allclose(moments.mean(), descriptors.mean(axis=1), rtol=1e-12)
-        np.testing.assert_allclose(moments.covariance(), np.cov(descriptors, bias=True), atol=1e-12)
-
-
 def test_subset_with_an_image_that_no_shard_holds_is_an_error(shard_paths):
     missing = pytest.raises(TagsegError, match="nowhere: in a subset but in no feature shard")
     with open_shards(shard_paths) as shards, missing:

@@ -49,17 +49,6 @@ def test_coefficient_is_that_of_counting(seed, wrong):
     assert colour_coefficient(image, mask) == pytest.approx(expected, abs=1e-12)
 
 
-def test_borders_of_the_colour_bins():
-    image = np.zeros((1, 8, 3), np.uint8)
-    image[0, :, 1] = (0, 31, 32, 63, 64, 223, 224, 255)
-    follows = np.array([[0, 0, 1, 1, 0, 0, 1, 1]], np.uint8)
-    assert colour_coefficient(image, follows) == pytest.approx(1, abs=1e-12)
-    apart = np.array([[0, 1, 0, 1, 0, 0, 0, 1]], np.uint8)  # parts the pixels of three bins
-    expected = coefficient_by_counting(image, apart)
-    assert colour_coefficient(image, apart) == pytest.approx(expected, abs=1e-12)
-    assert 0 < expected < 1
-
-
 def test_coefficient_without_object_or_background_is_0():
     for labels in [(0,), (5,), (VOID,), (0, VOID), (5, 7), (5, VOID)]:
         mask = np.random.default_rng(0).choice(np.array(labels, np.uint8), (30, 40))

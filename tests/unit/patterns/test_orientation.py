@@ -70,17 +70,6 @@ def test_value_on_an_edge_is_not_above_it():
     check(mask_correlation_of(1.0, (q, values)), q, values)
 
 
-def test_flip_is_to_add_the_negative():
-    pairs = [random_pair(seed) for seed in (4, 5)]
-    flipped = mask_correlation_of(3.0, *pairs)
-    flipped.flip()
-    negative = mask_correlation_of(3.0, *((-q, values) for q, values in pairs))
-    np.testing.assert_array_equal(flipped.at_edges(), negative.at_edges())
-    assert flipped.at_mean() < -0.3
-    flipped.flip()
-    np.testing.assert_array_equal(flipped.at_edges(), mask_correlation_of(3.0, *pairs).at_edges())
-
-
 @pytest.mark.parametrize("seed", range(5))
 def test_best_is_that_of_all_thresholds_but_for_a_bins_width(seed):
     q, values = random_pair(20 + seed, shape=(50, 40))

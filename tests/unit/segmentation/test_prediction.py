@@ -14,7 +14,6 @@ from tagseg.models.inputs import batches, square
 from tagseg.runtime.errors import TagsegError
 from tagseg.segmentation.prediction import (
     BATCH,
-    Scored,
     decide_shard,
     load_segmenter,
     multi_scale_scores,
@@ -23,7 +22,7 @@ from tagseg.segmentation.prediction import (
 )
 from tagseg.segmentation.settings import CrfSettings, InferenceSettings, SegmentStage
 from tagseg.storage.feature_shards import MapShard, write_maps
-from tagseg.storage.images import read_image, resize_map, shrink_image
+from tagseg.storage.images import read_image, shrink_image
 from tagseg.storage.index import ImageRecord
 
 CPU = torch.device("cpu")
@@ -155,15 +154,6 @@ def test_masks_from_logits_are_those_of_the_network_itself(tmp_path, crf, proces
     assert [mask.shape for mask in found] == [(row.height, row.width) for row in rows]
     assert all(set(np.unique(mask)) <= set(labels) for mask, labels in zip(found, allowed, strict=True))
     assert np.mean([(a != b).mean() for a, b in zip(found, expected, strict=True)]) < 0.01
-
-
-def test_a_large_image_is_scored_small_and_its_mask_has_its_own_size():
-    rng = np.random.default_rng(5)
-    image = np.kron(rng.integers(0, 256, (3, 4, 3)), np.ones((16, 16, 1))).astype(np.uint8)
-    maps = rng.random((3, 12, 16), np.float32)
-    scored = Scored(shrink_image(image, 16), maps, (0, 2, 5), stage(), image.shape[:2])
-    enlarged = np.stack([resize_map(one, 48, 64) for one in maps])
-    np.testing.assert_array_equal(scored.decide(), np.array((0, 2, 5))[enlarged.argmax(axis=0)])
 
 
 @pytest.mark.parametrize("classes", [CLASSES, CLASSES[:2], ("background", "dog", "cat")])
