@@ -73,25 +73,6 @@ def test_vgg16_has_torchvisions_layers_with_3x3_pools():
         torch.testing.assert_close(backbone(noise(64)), expected, rtol=1e-4, atol=1e-6)
 
 
-NODES = [("resnet50", node) for node in ("C41", "C42", "C43", "layer2")]
-NODES += [("resnet18", "layer1.0.conv1"), ("efficientnet_lite0", "blocks.4"), ("timm:resnet10t", "layer3")]
-
-
-@pytest.mark.parametrize(("name", "node"), NODES)
-def test_a_node_gives_what_a_hook_on_the_whole_network_sees(name, node):
-    network, seen = seeded(name, 16), {}
-    backbone = build_backbone(name, None, 16, node).eval()
-    backbone.network.load_state_dict(network.state_dict(), strict=False)
-    module = network.get_submodule(canonical_node(node))
-    module.register_forward_hook(lambda _, __, output: seen.update(maps=output))
-    with torch.no_grad():
-        maps = backbone(noise(64))
-        network((noise(64) - backbone.mean) / backbone.std)
-    assert backbone.channels == seen["maps"].shape[1]
-    tolerance = 1e-5 * seen["maps"].abs().max().item()
-    torch.testing.assert_close(maps, seen["maps"], rtol=1e-5, atol=tolerance)
-
-
 NEXT = {"layer4.0": "layer4.1", "blocks.4": "blocks.5", "features.14": "features.17"}
 
 
@@ -218,17 +199,23 @@ def test_a_checkpoint_gives_the_same_scores_without_a_weights_file(classifier, t
     torch.testing.assert_close(loaded(IMAGES), classifier(IMAGES), rtol=0, atol=0)
 
 
-@pytest.mark.parametrize("node", ["layer1", "layer3.0", "C41"])
-def test_features_are_what_a_hook_on_the_trained_network_sees(classifier, node):
-    network, seen = architecture(CLASSIFIER.backbone).build(CLASSIFIER.output_stride).eval(), {}
-    network.load_state_dict(classifier.backbone.network.state_dict(), strict=False)
+NODES = [("resnet50", node) for node in ("C41", "C42", "C43", "layer2")]
+NODES += [("resnet18", "layer1.0.conv1"), ("efficientnet_lite0", "blocks.4"), ("timm:resnet10t", "layer3")]
+
+
+@pytest.mark.parametrize(("name", "node"), NODES)
+@torch.no_grad()
+def test_features_at_a_node_are_what_a_hook_on_the_whole_network_sees(name, node):
+    settings = ClassifierSettings(backbone=name, weights=None, output_stride=16)
+    network, seen, trained = seeded(name, 16), {}, Classifier(settings, 3)
+    trained.backbone.network.load_state_dict(network.state_dict(), strict=False)
     module = network.get_submodule(canonical_node(node))
     module.register_forward_hook(lambda _, __, output: seen.update(maps=output))
-    extractor = feature_extractor(classifier, node)
-    with torch.no_grad():
-        network((IMAGES - extractor.mean) / extractor.std)
-        torch.testing.assert_close(extractor(IMAGES), seen["maps"], rtol=1e-5, atol=1e-5)
-    assert not extractor.training
+    extractor = feature_extractor(trained, node)
+    network((IMAGES - extractor.mean) / extractor.std)
+    assert extractor.channels == seen["maps"].shape[1] and not extractor.training
+    tolerance = 1e-5 * seen["maps"].abs().max().item()
+    torch.testing.assert_close(extractor(IMAGES), seen["maps"], rtol=1e-5, atol=tolerance)
 
 
 def test_features_after_the_trained_layers_are_refused():

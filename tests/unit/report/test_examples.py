@@ -20,15 +20,12 @@ def rows_with(*tags):
     return [ImageRecord(f"p{n}", "", 1, 1, "train", one) for n, one in enumerate(tags)]
 
 
-def test_examples_are_spread_over_the_classes():
+def test_examples_are_spread_over_the_classes_and_those_with_ground_truth_preferred_if_they_suffice():
     rows = rows_with(*[CAT] * 20, *[DOG] * 2, ("emu",), ("fox",), *[BOTH, ("emu", "fox")] * 3)
     assert examples.choose(rows, 6) == examples.choose(rows[::-1], 6)
     chosen = [row.tags for row in examples.choose(rows, 6)]
     assert sorted(chosen[:4]) == [CAT, DOG, ("emu",), ("fox",)]
     assert sorted(chosen[4:]) == [BOTH, ("emu", "fox")]
-
-
-def test_images_with_ground_truth_are_preferred_if_they_suffice():
     rows = rows_with(*[CAT] * 4)
     truths = {row.id: Path("m.png") for row in rows[1:]}
     assert {row.id for row in examples.choose(rows, 3, truths)} == set(truths)
@@ -59,19 +56,15 @@ def test_images_are_ranked_by_their_own_miou(val):
     assert [row.id for _, row in ranked] == ["2", "1", "0"]
     # 1: 13 * 19 of 280 pixels in common, 313 in the union; background 1200 - 313 and 1200 - 247.
     assert ranked[1][0] == pytest.approx((100 * 247 / 313 + 100 * (1200 - 313) / (1200 - 247)) / 2)
-    assert examples.at_even_ranks(ranked, 6) == {
-        "2": "mIoU 100 %, rank 1 of 3",
-        "1": "mIoU 86 %, rank 2 of 3",
-        "0": "mIoU 75 %, rank 3 of 3",
-    }
+    places = {"2": "mIoU 100 %, rank 1", "1": "mIoU 86 %, rank 2", "0": "mIoU 75 %, rank 3"}
+    assert examples.at_even_ranks(ranked, 6) == {name: f"{place} of 3" for name, place in places.items()}
 
 
 @pytest.mark.parametrize("count", range(12))
 def test_no_image_is_best_and_worst(count):
-    ranked = [(100.0 - n, row) for n, row in enumerate(rows_with(*[CAT] * count))]
-    best, worst = (list(part) for part in examples.best_and_worst(ranked, 4))
-    names = [f"p{n}" for n in range(count)]
-    assert best == names[: len(best)] and worst == names[::-1][: len(worst)]
+    ranked, names = [(100.0 - n, row) for n, row in enumerate(rows_with(*[CAT] * count))], range(count)
+    best, worst = ([int(name[1:]) for name in part] for part in examples.best_and_worst(ranked, 4))
+    assert best == list(names[: len(best)]) and worst == list(names[::-1][: len(worst)])
     assert not set(best) & set(worst)
     assert len(best) + len(worst) == min(count, 8) and 0 <= len(best) - len(worst) <= 1
 

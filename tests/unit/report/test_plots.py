@@ -20,10 +20,6 @@ def texts(figure):
     return legend, [text.get_text() for text in shown]
 
 
-def tick_labels(figure):
-    return [label.get_text() for label in figure.axes[0].get_yticklabels()]
-
-
 def size_of_picture(figure, path):
     plots.write_figure(path, figure)
     with Image.open(path) as image:
@@ -31,52 +27,45 @@ def size_of_picture(figure, path):
         return image.size
 
 
-def test_training_curves_keep_the_two_losses_apart(tmp_path):
-    losses = {"classifier": (0.6, 0.3), "round 1": (2, 1.5, 1), "round 2": (1.2, 1, 0.9)}
-    figure = plots.training_curves({
-        name: [{"epoch": n, "loss": loss, "head_lr": 0.1, "seconds": 30.0} for n, loss in enumerate(one, 1)]
-        for name, one in losses.items()
-    })  # fmt: skip
-    left, right = ([tuple(line.get_ydata()) for line in axes.lines] for axes in figure.axes)
-    assert [*left, *right] == list(losses.values()) and len(left) == 1
-    assert texts(figure)[0] == ["classifier (1 min 00 s)", "round 1 (1 min 30 s)", "round 2 (1 min 30 s)"]
-    assert size_of_picture(figure, tmp_path / "curves.png") == (1300, 468)
+def drawn(figure, path):
+    """Return the legend, the numbers of the first panel, its other texts and labels, of a figure that is not empty."""
+    axes, (legend, shown) = figure.axes[0], texts(figure)
+    size_of_picture(figure, path)
+    bars = [[bar.get_width() for bar in bars] for bars in axes.containers]
+    lines = [list(map(float, line.get_ydata())) for line in axes.lines]
+    return legend, bars or lines, [*shown, *(label.get_text() for label in axes.get_yticklabels())]
 
 
-def test_explained_variance_names_each_class_and_the_mean(tmp_path):
-    figure = plots.explained_variance({"$a^$ _c": np.array([0.3, 0.1]), "dog": np.array([0.5, 0.2, 0.1])})
-    assert texts(figure)[0] == ["dog", "$a^$ _c", "mean (first: 40.0 %)"]
-    dog, cat, mean = (line.get_ydata() for line in figure.axes[0].lines)
-    assert dog == pytest.approx([50, 20, 10]) and len(cat) == 2 and mean == pytest.approx([40, 15])
-    size_of_picture(figure, tmp_path / "names_are_not_formulas.png")
-
-
-def test_bars_of_seeds_and_classes(tmp_path):
+def test_plots_have_their_numbers_and_names(tmp_path):
+    logs = [{"epoch": n, "loss": 1 / n, "head_lr": 0.1, "seconds": 30.0} for n in (1, 2)]
+    curves = plots.training_curves({"classifier": logs, "round 1": logs, "round 2": 2 * logs})
+    names = ["classifier (1 min 00 s)", "round 1 (1 min 00 s)", "round 2 (2 min 00 s)"]
+    assert drawn(curves, tmp_path / "1.png")[:2] == (names, [[1, 0.5]]) and len(curves.axes[1].lines) == 2
+    variance = plots.explained_variance({"$a^$ _c": np.array([0.25, 0.125]), "dog": np.array([0.5, 0.25])})
+    legend, lines, _ = drawn(variance, tmp_path / "2.png")
+    assert legend == ["dog", "$a^$ _c", "mean (first: 37.5 %)"] and lines == [
+        [50, 25],
+        [25, 12.5],
+        [37.5, 18.75],
+    ]
     seeds = plots.seed_comparison([("low", 50.0, 60.0), ("last", 40.0, 45.5), ("cam", 30.0, None)])
-    before, after = ([bar.get_width() for bar in bars] for bars in seeds.axes[0].containers)
+    legend, (before, after), shown = drawn(seeds, tmp_path / "3.png")
+    assert legend == ["before CRF", "after CRF"] and {"low", "last", "cam", "45.5"} <= set(shown)
     assert before == [50, 40, 30] and after == pytest.approx([60, 45.5, np.nan], nan_ok=True)
-    assert tick_labels(seeds) == ["low", "last", "cam"] and seeds.axes[0].yaxis_inverted()
-    assert texts(seeds)[0] == ["before CRF", "after CRF"] and "45.5" in texts(seeds)[1]
     classes = plots.per_class({"background": 90.0, "$c_at$": 0.0, "dog": 60.0, "emu": None}, 50.0)
-    assert tick_labels(classes) == ["background", "dog", "$c_at$"]
-    assert [bar.get_width() for bar in classes.axes[0].patches] == [90, 60, 0]
-    assert texts(classes)[0] == ["mean 50.0"] and {"90.0", "60.0", "0.0"} <= set(texts(classes)[1])
+    legend, bars, shown = drawn(classes, tmp_path / "4.png")
+    assert (legend, bars, shown[-3:]) == (["mean 50.0"], [[90, 60, 0]], ["background", "dog", "$c_at$"])
     assert classes.get_supxlabel() == "do not occur: emu"
-    for figure in (seeds, classes):
-        size_of_picture(figure, tmp_path / "bars.png")
-
-
-def test_layers_by_their_two_numbers_with_the_chosen_one_marked(tmp_path):
-    numbers = {"blocks.5.0": (0.4, 0.25), "$blocks_$": (0.5, 0.1), "stem": (0.05, 0.3)}
-    layers = [Candidate(name, *pair) for name, pair in numbers.items()]
-    figure = plots.layer_choice(layers, layers[0])
-    *points, needed = figure.axes[0].lines
-    assert [(line.get_xdata()[0], line.get_ydata()[0]) for line in points] == list(numbers.values())
-    assert texts(figure)[1] == ["blocks.5.0 (chosen)", "$blocks_$", "stem"]
-    assert list(needed.get_xdata()) == [0.25, 0.25], "half of the highest correlation"
-    size_of_picture(figure, tmp_path / "layers.png")
-    names = {"layer4.0": "C41", "c42": "C42", "blocks.5.0": "blocks.5.0", "layer3": "layer3"}
-    assert {name: plots.layer_title(name) for name in names} == names
+    layers = [
+        Candidate("blocks.5.0", 0.4, 0.25),
+        Candidate("$blocks_$", 0.5, 0.1),
+        Candidate("stem", 0.05, 0.3),
+    ]
+    chosen = plots.layer_choice(layers, layers[0])
+    _, lines, shown = drawn(chosen, tmp_path / "5.png")
+    assert lines[:3] == [[0.25], [0.1], [0.3]] and shown[:3] == ["blocks.5.0 (chosen)", "$blocks_$", "stem"]
+    assert list(chosen.axes[0].lines[-1].get_xdata()) == [0.25, 0.25], "half of the highest correlation"
+    assert [plots.layer_title(name) for name in ("layer4.0", "c42", "layer3")] == ["C41", "C42", "layer3"]
 
 
 def example(name="one", masks=None):
@@ -113,14 +102,10 @@ def test_the_legend_of_many_classes_fits(tmp_path):
     assert box.y1 <= min(axes.get_window_extent().y0 for axes in figure.axes)
 
 
-def test_beyond_seven_classes_the_colours_return_with_another_texture():
+def test_each_label_is_overlaid_in_its_own_style():
     styles = list(class_styles(range(1, 37)).values())
     assert [style.colour for style in styles[7:14]] == list(OKABE_ITO)
-    assert {style.texture for style in styles[7:14]} == {"stripes"}
-    assert len(set(styles)) == 35 and styles[35] == styles[0]
-
-
-def test_each_label_is_overlaid_in_its_own_style():
+    assert len(set(styles)) == 35 and styles[35] == styles[0], "another texture every seven classes"
     image = np.random.default_rng(0).integers(0, 256, (80, 120, 3), dtype=np.uint8)
     mask = np.repeat(np.arange(3, dtype=np.uint8), 40) * np.ones((80, 1), np.uint8)
     styles = {1: ClassStyle("#E69F00", "plain"), 2: ClassStyle("#0072B2", "stripes")}
