@@ -1,4 +1,7 @@
-"""The choice of the layer, run as the workflow runs it; and the masks of the layer that was chosen."""
+"""The choice of the layer: the colour coefficient against counting, the script, the masks of the chosen layer."""
+
+from collections import Counter
+from math import log
 
 import numpy as np
 import pytest
@@ -8,10 +11,10 @@ import choose_layer
 import estimate_masks
 from helpers import read_csv, run_script, write_image
 from tagseg.patterns.class_patterns import ClassPattern, patterns_digest, write_patterns
-from tagseg.patterns.layer_choice import colour_coefficient
+from tagseg.patterns.layer_choice import SIDE, Candidate, choose, colour_coefficient, mean_mask_correlation
 from tagseg.runtime.errors import TagsegError
 from tagseg.storage.feature_shards import View, write_maps
-from tagseg.storage.images import write_mask
+from tagseg.storage.images import resize_mask, shrink_image, write_mask
 from tagseg.storage.index import ImageRecord, Index, read_index, write_index
 from tagseg.storage.mask_shards import read_mask_shards, write_mask_shard
 
@@ -68,7 +71,7 @@ def write_patterns_of(folder, layer, correlations):
     write_patterns(folder / "patterns" / layer, patterns, layer)
 
 
-def choose(folder, layers=tuple(LAYERS)):
+def chosen_in(folder, layers=tuple(LAYERS)):
     out, shards = folder / "out", [folder / "masks" / one / str(n) for one in layers for n in range(SHARDS)]
     run_script(
         choose_layer,
@@ -85,7 +88,7 @@ def contents(folder):
 
 @pytest.mark.parametrize("layers", [tuple(LAYERS), tuple(LAYERS)[::-1]])
 def test_layer_whose_masks_follow_the_colours_is_chosen(made, layers):
-    table = {row.pop("layer"): row for row in choose(made, layers)}
+    table = {row.pop("layer"): row for row in chosen_in(made, layers)}
     assert contents(made / "out" / "auto") == contents(made / "patterns" / "blocks.5.0")
     assert {path.name for path in (made / "out").iterdir()} == {"auto", "t.md", "t.csv", "t.json", "t.png"}
     for layer, correlation, choice in (("blocks.5.0", "0.450", "chosen"), ("blocks.6", "0.750", "")):
@@ -98,7 +101,7 @@ def test_layer_whose_masks_follow_the_colours_is_chosen(made, layers):
 
 def test_layer_that_hardly_agrees_with_the_cam_is_not_chosen(made):
     write_layer(made, "blocks.5.0", (0.3, float("nan")))
-    low, last = choose(made)
+    low, last = chosen_in(made)
     assert (low["choice"], low["mask correlation"], last["choice"]) == ("", "0.150", "chosen")
     assert contents(made / "out" / "auto") == contents(made / "patterns" / "blocks.6")
 
@@ -131,7 +134,7 @@ def forget_mask(folder):
 def test_bad_input_is_reported_and_nothing_is_written(made, change, message):
     change(made)
     with pytest.raises(TagsegError, match=message):
-        choose(made)
+        chosen_in(made)
     assert not (made / "out").exists()
 
 
@@ -175,3 +178,83 @@ def test_features_of_another_shard_are_refused(with_features):
     with pytest.raises(TagsegError, match=r"blocks\.6-1\.h5: features of other images"):
         estimate(with_features, "blocks.6", shard=0)
     assert not (with_features / "estimated").exists()
+
+
+VOID = 255
+
+
+def coefficient_by_counting(image, mask):
+    """I(mask; colour) / H(mask), term by term as Shannon wrote it; colours are bins of 32 grey values."""
+    joint = Counter()
+    for row, labels in zip(image.tolist(), mask.tolist(), strict=True):
+        for (red, green, blue), label in zip(row, labels, strict=True):
+            if label != VOID:
+                joint[label > 0, (red // 32, green // 32, blue // 32)] += 1
+    total = sum(joint.values())
+    sides, colours = Counter(), Counter()
+    for (side, colour), count in joint.items():
+        sides[side] += count
+        colours[colour] += count
+    information = sum(
+        count / total * log(count * total / (sides[side] * colours[colour]))
+        for (side, colour), count in joint.items()
+    )
+    entropy = -sum(count / total * log(count / total) for count in sides.values())
+    return information / entropy if entropy else 0.0
+
+
+def random_image(seed, height=30, width=40, high=256):
+    return np.random.default_rng(seed).integers(0, high, (height, width, 3), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("wrong", [0.1, 0.5, 1.0])
+def test_coefficient_is_that_of_counting(seed, wrong):
+    image = random_image(seed, 20 + seed, 33)
+    rng = np.random.default_rng(seed)
+    size = image.shape[:2]
+    mask = np.where(rng.random(size) < wrong, rng.integers(0, 2, size), image[..., 0] >= 128)
+    mask = np.where(mask > 0, rng.choice([1, 7, 254], mask.shape), 0).astype(np.uint8)
+    mask[np.random.default_rng(seed).random(mask.shape) < 0.1] = VOID
+    expected = coefficient_by_counting(image, mask)
+    assert colour_coefficient(image, mask) == pytest.approx(expected, abs=1e-12)
+
+
+def test_coefficient_without_object_or_background_is_0():
+    for labels in [(0,), (5,), (VOID,), (0, VOID), (5, 7), (5, VOID)]:
+        mask = np.random.default_rng(0).choice(np.array(labels, np.uint8), (30, 40))
+        assert colour_coefficient(random_image(14), mask) == 0
+
+
+@pytest.mark.parametrize("height, width", [(2 * SIDE, SIDE), (300, 700), (SIDE + 1, 40)])
+def test_large_images_are_shrunk(height, width):
+    image = random_image(15, height, width)
+    mask = np.zeros((height, width), np.uint8)
+    mask[: height // 2, : width // 3], mask[-20:] = 4, VOID
+    image[mask == 4, 0] //= 2
+    small = shrink_image(image, SIDE)
+    assert max(small.shape) == SIDE
+    expected = coefficient_by_counting(small, resize_mask(mask, *small.shape[:2]))
+    assert colour_coefficient(image, mask) == pytest.approx(expected, abs=1e-12)
+    assert abs(expected - coefficient_by_counting(image, mask)) > 0.001
+
+
+def test_class_without_a_cam_counts_as_0_in_the_mean():
+    assert mean_mask_correlation({"cat": 0.6, "dog": float("nan"), "emu": 0.3}) == pytest.approx(0.3)
+    assert mean_mask_correlation({"dog": float("nan")}) == 0
+
+
+@pytest.mark.parametrize(
+    ("candidates", "chosen"),
+    [
+        ([(0.45, 0.2), (0.5, 0.3), (0.7, 0.1)], 1),  # the coarse masks of the last block lose
+        ([(0.29, 0.9), (0.6, 0.2), (0.4, 0.3)], 2),  # masks that hardly correlate with the CAM cannot win
+        ([(0.3, 0.9), (0.6, 0.2), (0.4, 0.3)], 0),  # half of the highest correlation is enough
+        ([(0.5, 0.1), (0.5, 0.2), (0.5, 0.2)], 1),  # the first of equals
+        ([(-0.3, 0.9), (-0.1, 0.1), (-0.2, 0.5)], 1),  # the highest correlation if none is positive
+        ([(0.0, 0.0)], 0),
+    ],
+)
+def test_choice_of_mask_correlation_and_colour_coefficient(candidates, chosen):
+    layers = [Candidate(f"layer {position}", *pair) for position, pair in enumerate(candidates)]
+    assert choose(layers) is layers[chosen]
