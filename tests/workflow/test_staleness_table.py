@@ -4,17 +4,10 @@ from collections import Counter
 
 import pytest
 
+import staleness_changes
 from helpers import write_image, write_labels
 from pretended_run import PretendedRun
-from staleness_changes import (
-    CHANGES,
-    CHANGING,
-    LARGE,
-    give_one_time,
-    on_another_machine,
-    set_link,
-    write_notes,
-)
+from staleness_changes import CHANGES, CHANGING, on_another_machine
 
 pytestmark = pytest.mark.slow
 
@@ -37,14 +30,14 @@ def pretended(checkout, tmp_path_factory) -> PretendedRun:
     (images / "4.jpg").rename(images / "4.jfif")
     for name in ("more", "others"):
         (images / name).mkdir()
-    set_link(images, "more")
+    staleness_changes.set_link(images, "more")
     (images / "loop.jpg").symlink_to("loop.jpg")
     write_labels(images, "0.jpg,dog,train", "1.jpg,cat,train", "2.jpg,dog;cat,train", "3.jpg,dog,val")
     (images / "classes.txt").write_text("dog\ncat\n")
     config = {"run": "images", "photos": str(images)}
     for network in ("classifier", "segmenter"):
         path = images.with_name(f"{network}.pth")
-        path.write_bytes(LARGE + network.encode())
+        path.write_bytes(staleness_changes.LARGE + network.encode())
         config[network] = {"network": {"weights": str(path)}}
     return PretendedRun(checkout, config)
 
@@ -79,7 +72,7 @@ def test_an_image_more_in_a_folder_to_segment_re_runs_the_segmentation_and_notes
     write_image(tmp_path / "new" / "0.jpg")
     (pretended.results / "segmented" / "new").mkdir(parents=True)
     pretended.snakemake("--touch", "--forceall", "--", "segment", **config)
-    write_notes(tmp_path / "new")
+    staleness_changes.write_notes(tmp_path / "new")
     assert pretended.planned(target="segment", **config) == Counter()
     write_image(tmp_path / "new" / "1.jpg")
     assert pretended.planned(target="segment", **config) == Counter(segment_images=1)
@@ -88,7 +81,7 @@ def test_an_image_more_in_a_folder_to_segment_re_runs_the_segmentation_and_notes
 def test_one_time_stamp_for_all_results_hides_no_changed_setting(pretended, tmp_path):
     with on_another_machine(pretended, tmp_path):
         assert pretended.planned()["train_segmenter"] == 2  # new time stamps: what the command is for
-        give_one_time(pretended.checkout.folder)
+        staleness_changes.give_one_time(pretended.checkout.folder)
         change = {"crf": {"test": {"bilateral_sxy": 40}}}
         assert pretended.planned(**change) == EXPECTED["`crf.test.bilateral_sxy`"]
 

@@ -9,23 +9,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from tagseg.patterns import class_patterns
 from tagseg.patterns import moments as patterns_module
 from tagseg.patterns.algorithm_1 import pattern_seed
-from tagseg.patterns.class_patterns import (
-    ClassPattern,
-    patterns_classifier,
-    patterns_digest,
-    read_patterns,
-    write_patterns,
-)
-from tagseg.patterns.moments import (
-    COMPONENTS,
-    Moments,
-    class_moments,
-    image_moments,
-    leading_pattern,
-    open_shards,
-)
+from tagseg.patterns.class_patterns import ClassPattern, read_patterns, write_patterns
+from tagseg.patterns.moments import Moments, class_moments, image_moments, leading_pattern, open_shards
 from tagseg.patterns.orientation import BINS, REACH, Correlation, MaskCorrelation, orient_patterns
 from tagseg.runtime.errors import TagsegError
 from tagseg.storage.feature_shards import View, write_maps
@@ -106,7 +94,7 @@ def test_moments_and_pattern_are_those_of_numpy(features, moments, tag):
     # Of either sign: the cosine of the angle between them is 1 up to 1e-10.
     assert abs(pattern.eigenvector @ vectors[:, -1]) == pytest.approx(1, abs=1e-10)
     assert np.linalg.norm(pattern.eigenvector) == pytest.approx(1, abs=1e-12)
-    expected = values[::-1][:COMPONENTS] / values.sum()
+    expected = values[::-1][: patterns_module.COMPONENTS] / values.sum()
     np.testing.assert_allclose(pattern.explained_variance, expected, rtol=0, atol=1e-10)
     assert pattern.positions == moments[tag].count == len(descriptors)
     projections = (descriptors - pattern.mean) @ pattern.eigenvector
@@ -130,7 +118,7 @@ def test_explained_variance_of_few_positions_and_few_dimensions_the_same_to_the_
     moments, same = (random_moments(np.random.default_rng(2), dimension, positions) for _ in range(2))
     pattern, again = leading_pattern(moments), leading_pattern(same)
     values, fractions = np.linalg.eigvalsh(moments.covariance())[::-1], pattern.explained_variance
-    assert len(fractions) == min(COMPONENTS, dimension - 1) and (fractions >= 0).all()
+    assert len(fractions) == min(patterns_module.COMPONENTS, dimension - 1) and (fractions >= 0).all()
     expected = np.clip(values[: len(fractions)], 0, None) / values.sum()
     np.testing.assert_allclose(fractions, expected, rtol=0, atol=1e-10)
     assert fractions.tobytes() == again.explained_variance.tobytes()
@@ -164,10 +152,10 @@ def test_round_trip_is_exact_and_patterns_name_their_classifier(written, tmp_pat
     assert node == "blocks.5.1" and list(read) == list(patterns)
     for tag, pattern in patterns.items():
         np.testing.assert_equal(vars(read[tag]), vars(pattern))
-    assert patterns_classifier(folder) == ""
+    assert class_patterns.patterns_classifier(folder) == ""
     write_patterns(tmp_path / "other", patterns, node, "5eed")
-    assert patterns_classifier(tmp_path / "other") == "5eed"
-    assert patterns_digest(tmp_path / "other") != patterns_digest(folder)
+    assert class_patterns.patterns_classifier(tmp_path / "other") == "5eed"
+    assert class_patterns.patterns_digest(tmp_path / "other") != class_patterns.patterns_digest(folder)
 
 
 @pytest.mark.parametrize(

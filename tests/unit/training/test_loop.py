@@ -5,19 +5,11 @@ import pytest
 import torch
 from torch import nn
 
+import tiny_training
 from tagseg.runtime.errors import TagsegError
 from tagseg.training.loop import Training
 from tagseg.training.losses import MaskLoss, TagLoss
-from tiny_training import (
-    CPU,
-    SETTINGS,
-    TinyClassifier,
-    Watched,
-    assert_identical,
-    data_of,
-    training_of,
-    weights_after,
-)
+from tiny_training import Watched, assert_identical, data_of, training_of, weights_after
 
 
 def test_loss_falls(rows, tmp_path):
@@ -57,11 +49,11 @@ def test_two_learning_rates_decay_by_the_poly_rule(rows, tmp_path, optimizer):
 
 
 def test_layers_of_the_head_that_start_from_imagenet_learn_as_the_backbone_does(rows):
-    model = TinyClassifier()
+    model = tiny_training.TinyClassifier()
     first, second = nn.Linear(4, 4), nn.Linear(4, 2)
     model.head = nn.Sequential(first, second)
     model.head.pretrained = (first,)
-    optimizer = Training(model, data_of(rows), TagLoss(), SETTINGS, CPU).optimizer
+    optimizer = Training(model, data_of(rows), TagLoss(), tiny_training.SETTINGS, tiny_training.CPU).optimizer
     backbone, head = ({id(parameter) for parameter in group["params"]} for group in optimizer.param_groups)
     assert head == {id(parameter) for parameter in second.parameters()}
     assert backbone == {id(p) for p in [*model.backbone.parameters(), *first.parameters()]}
