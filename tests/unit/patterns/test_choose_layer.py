@@ -11,11 +11,11 @@ import choose_layer
 import estimate_masks
 from helpers import read_csv, run_script, write_image
 from tagseg.patterns.class_patterns import ClassPattern, patterns_digest, write_patterns
-from tagseg.patterns.layer_choice import SIDE, Candidate, choose, colour_coefficient, mean_mask_correlation
+from tagseg.patterns.layer_choice import SIDE, Candidate, choose, colour_coefficient
 from tagseg.runtime.errors import TagsegError
 from tagseg.storage.feature_shards import View, write_maps
 from tagseg.storage.images import resize_mask, shrink_image, write_mask
-from tagseg.storage.index import ImageRecord, Index, read_index, write_index
+from tagseg.storage.index import ImageRecord, Index, write_index
 from tagseg.storage.mask_shards import read_mask_shards, write_mask_shard
 
 CLASSES = ("background", "cat", "dog")
@@ -53,15 +53,7 @@ def made(tmp_path):
     return tmp_path
 
 
-def write_layer(folder, layer, correlations):
-    write_patterns_of(folder, layer, correlations)
-    for shard in range(SHARDS):
-        masks = [(f"p{n}", mask(n, STARTS[layer])) for n in range(4)[shard::SHARDS]]
-        origin = patterns_digest(folder / "patterns" / layer)
-        write_mask_shard(folder / "masks" / layer / str(shard), masks, origin)
-
-
-def write_patterns_of(folder, layer, correlations):
+def write_layer(folder, layer, correlations, masks=True):
     rng = np.random.default_rng(len(layer))
     vectors = rng.normal(size=3), rng.normal(size=3), np.array([0.5, 0.2])
     patterns = {
@@ -69,6 +61,10 @@ def write_patterns_of(folder, layer, correlations):
         for tag, one in zip(CLASSES[1:], correlations, strict=True)
     }
     write_patterns(folder / "patterns" / layer, patterns, layer)
+    for shard in range(SHARDS * masks):
+        labels = [(f"p{n}", mask(n, STARTS[layer])) for n in range(4)[shard::SHARDS]]
+        origin = patterns_digest(folder / "patterns" / layer)
+        write_mask_shard(folder / "masks" / layer / str(shard), labels, origin)
 
 
 def chosen_in(folder, layers=tuple(LAYERS)):
@@ -106,13 +102,6 @@ def test_layer_that_hardly_agrees_with_the_cam_is_not_chosen(made):
     assert contents(made / "out" / "auto") == contents(made / "patterns" / "blocks.6")
 
 
-def test_images_are_evenly_spread(made):
-    rows = read_index(made / "index").of_split("train")
-    for most, expected in {9: "0123", 4: "0123", 3: "013", 2: "03", 1: "0"}.items():
-        assert [row.id for row in choose_layer.spread(rows, most)] == [f"p{one}" for one in expected]
-        assert choose_layer.spread((), most) == []
-
-
 def forget_mask(folder):
     masks, patterns = folder / "masks/blocks.6/1", folder / "patterns/blocks.6"
     write_mask_shard(masks, [("p1", mask(1, 3))], patterns_digest(patterns))
@@ -126,7 +115,7 @@ def forget_mask(folder):
         (lambda folder: write_image(folder / "p1.png", 9, 7), r"p1\.png: 9x7 pixels, but 36x24"),
         (forget_mask, r"blocks\.6/0, .*blocks\.6/1: no mask of p3\. Delete them and run again"),
         (
-            lambda folder: write_patterns_of(folder, "blocks.6", (0.8, 0.6)),
+            lambda folder: write_layer(folder, "blocks.6", (0.8, 0.6), masks=False),
             r"masks/blocks\.6/0: from another version of the patterns than .*patterns/blocks\.6. Delete both",
         ),
     ],
@@ -166,18 +155,14 @@ def estimate(folder, layer, shard=1, order=tuple(FEATURES)):
 
 @pytest.mark.parametrize("order", [tuple(FEATURES), tuple(FEATURES)[::-1]])
 @pytest.mark.parametrize("layer", FEATURES)
-def test_masks_come_from_the_layer_of_the_patterns(with_features, layer, order):
+def test_masks_come_from_the_layer_of_the_patterns_and_never_from_another_shard(with_features, layer, order):
     masks = estimate(with_features, layer, order=order)
     assert set(masks) == {"p1", "p3"}
     expected = np.where(np.arange(SIZE[1]) < FEATURES[layer], 0, 2) * np.ones((SIZE[0], 1))
     for one in masks.values():  # both are of dogs
         np.testing.assert_array_equal(one, expected)
-
-
-def test_features_of_another_shard_are_refused(with_features):
     with pytest.raises(TagsegError, match=r"blocks\.6-1\.h5: features of other images"):
         estimate(with_features, "blocks.6", shard=0)
-    assert not (with_features / "estimated").exists()
 
 
 VOID = 255
@@ -237,11 +222,6 @@ def test_large_images_are_shrunk(height, width):
     expected = coefficient_by_counting(small, resize_mask(mask, *small.shape[:2]))
     assert colour_coefficient(image, mask) == pytest.approx(expected, abs=1e-12)
     assert abs(expected - coefficient_by_counting(image, mask)) > 0.001
-
-
-def test_class_without_a_cam_counts_as_0_in_the_mean():
-    assert mean_mask_correlation({"cat": 0.6, "dog": float("nan"), "emu": 0.3}) == pytest.approx(0.3)
-    assert mean_mask_correlation({"dog": float("nan")}) == 0
 
 
 @pytest.mark.parametrize(

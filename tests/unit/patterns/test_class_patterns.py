@@ -101,12 +101,6 @@ def test_moments_and_pattern_are_those_of_numpy(features, moments, tag):
     assert pattern.deviation == pytest.approx(projections.std(), rel=1e-9)
 
 
-def test_subset_with_an_image_that_no_shard_holds_is_an_error(shard_paths):
-    missing = pytest.raises(TagsegError, match="nowhere: in a subset but in no feature shard")
-    with open_shards(shard_paths) as shards, missing:
-        class_moments(shards, {"dog": ("a", "nowhere")})
-
-
 def random_moments(rng, dimension, positions):
     moments = Moments(np.zeros(dimension))
     moments.add(*image_moments([rng.normal(size=(dimension, 1, positions))], moments.shift))
@@ -192,17 +186,6 @@ def oriented(moments, shard_paths, cams, threshold="cam"):
         return orient_patterns(raw, CLASS_INDICES, shards, SUBSETS, cams, threshold)
 
 
-def streams_of(pattern, tag, features, cams):
-    """Return q_c of all images and views of the subset, and the CAM's fraction of its maximum there."""
-    q, fractions = [], []
-    for name in SUBSETS[tag]:
-        for view, size in VIEWS.items():
-            cam = resize_map(cams[name][CLASS_INDICES[tag]], *size).astype(np.float64)
-            q.append(pattern.project(features[name, view]).ravel())
-            fractions.append(cam.clip(0).ravel() / max(cam.max(), 1e-9))
-    return np.concatenate(q), np.concatenate(fractions)
-
-
 @pytest.mark.parametrize("tag", SUBSETS)
 def test_threshold_is_the_best_of_all_thresholds_or_the_mean_or_both(
     features, moments, shard_paths, cams, tag
@@ -210,7 +193,13 @@ def test_threshold_is_the_best_of_all_thresholds_or_the_mean_or_both(
     by_cam, at_mean, both = (
         oriented(moments, shard_paths, cams, threshold)[tag] for threshold in ("cam", "mean", "both")
     )
-    q, fractions = streams_of(by_cam, tag, features, cams)
+    q, fractions = [], []  # of all images and views of the subset
+    for name in SUBSETS[tag]:
+        for view, size in VIEWS.items():
+            cam = resize_map(cams[name][CLASS_INDICES[tag]], *size).astype(np.float64)
+            q.append(by_cam.project(features[name, view]).ravel())
+            fractions.append(cam.clip(0).ravel() / max(cam.max(), 1e-9))
+    q, fractions = np.concatenate(q), np.concatenate(fractions)
     threshold, correlation = by_cam.object_threshold, by_cam.mask_correlation
     assert correlation == pytest.approx(of_mask(q, threshold, fractions), abs=1e-6)
     assert correlation > best_of_all(q, fractions) - ONE_BIN
@@ -235,12 +224,9 @@ def test_both_with_a_threshold_below_the_mean(tmp_path):
 
 
 def test_the_solvers_sign_changes_nothing(features, moments, shard_paths, cams, monkeypatch):
-    def masks_of(patterns):
-        by_name = {
-            name: {CLASS_INDICES[tag]: patterns[tag] for tag in SUBSETS if name in SUBSETS[tag]}
-            for name in "abcdef"
-        }
-        return [pattern_seed(by_name[n], [features[n, view] for view in VIEWS], 24, 30) for n in by_name]
+    def mask_of(patterns, name="c"):
+        of_image = {CLASS_INDICES[tag]: patterns[tag] for tag in SUBSETS if name in SUBSETS[tag]}
+        return pattern_seed(of_image, [features[name, view] for view in VIEWS], 24, 30)
 
     def flipped(values, vectors):
         return values, -vectors
@@ -252,12 +238,12 @@ def test_the_solvers_sign_changes_nothing(features, moments, shard_paths, cams, 
     for tag in SUBSETS:
         np.testing.assert_equal(vars(other[tag]), vars(usual[tag]))
         assert usual[tag].cam_correlation > 0
-    np.testing.assert_array_equal(masks_of(other), masks_of(usual))
-    first = masks_of(usual)[0]
+    np.testing.assert_array_equal(mask_of(other), mask_of(usual))
+    first = mask_of(usual, "a")
     assert (first[:7, :9] == CLASS_INDICES["dog"]).mean() > 0.9 > 0.1 > (first[10:, 12:] > 0).mean()
 
 
-def test_class_whose_cam_is_nowhere_positive_keeps_the_mean_and_a_missing_cam_is_named(
+def test_class_whose_cam_is_nowhere_positive_keeps_the_mean_and_missing_ones_are_named(
     moments, shard_paths, cams
 ):
     usual = oriented(moments, shard_paths, cams)
@@ -269,6 +255,9 @@ def test_class_whose_cam_is_nowhere_positive_keeps_the_mean_and_a_missing_cam_is
     del cams["c"][CLASS_INDICES["wine glass"]]
     with pytest.raises(TagsegError, match="c: no CAM of wine glass"):
         oriented(moments, shard_paths, cams)
+    missing = pytest.raises(TagsegError, match="nowhere: in a subset but in no feature shard")
+    with open_shards(shard_paths) as shards, missing:
+        class_moments(shards, {"dog": ("a", "nowhere")})
 
 
 @pytest.mark.parametrize("offset", [0.0, 1e3])
@@ -324,14 +313,11 @@ def test_masks_of_all_thresholds_correlate_as_numpy_says(deviation):
     made = mask_correlation_of(deviation, *pairs)
     check(made, *(np.concatenate([one.ravel() for one in part]) for part in zip(*pairs, strict=True)))
     assert made.edges[[0, BINS // 2, BINS]] == pytest.approx([-REACH * deviation, 0, REACH * deviation])
-
-
-def test_value_on_an_edge_is_not_above_it():
     rng = np.random.default_rng(1)
-    q = rng.choice(MaskCorrelation(1.0).edges[1950:2150:20], size=(20, 20))
+    q = rng.choice(made.edges[1950:2150:20], size=(20, 20))
     q[0, :10] = 0
     values = q + rng.normal(size=q.shape)
-    check(mask_correlation_of(1.0, (q, values)), q, values)
+    check(mask_correlation_of(deviation, (q, values)), q, values)  # a value on an edge is not above it
 
 
 @pytest.mark.parametrize("seed", range(5))

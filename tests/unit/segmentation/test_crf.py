@@ -28,10 +28,6 @@ def crf_of(*values):
     return ProxyCrfSettings(**dict(zip(KEYS, values, strict=True)), confidence=0.7)
 
 
-def replace(settings, **changes):
-    return settings.model_copy(update=changes)
-
-
 ON_MASKS, ON_TEST = crf_of(10, 3, 3, 50, 5, 10), crf_of(10, 3, 3, 80, 13, 10)
 SHORT_RANGE = crf_of(10, 2, 3, 8, 10, 6)  # ranges that matter in images of 24 x 24
 WEAK = crf_of(10, 2, 2, 8, 10, 2)  # weak enough that the unary matters
@@ -116,7 +112,7 @@ def test_labels_agree_with_exact_mean_field(labels, settings):
 @pytest.mark.parametrize(("name", "factor"), list(zip(KEYS, (0.1, 3, 0, 0.25, 2, 0.5), strict=True)))
 def test_agreement_is_sensitive_to_every_parameter(name, factor):
     value = getattr(SHORT_RANGE, name)
-    other = replace(SHORT_RANGE, **{name: type(value)(factor * value)})
+    other = SHORT_RANGE.model_copy(update={name: type(value)(factor * value)})
     assert agreement(3, SHORT_RANGE, with_settings=other) < AGREEMENT - 0.01
 
 
@@ -134,7 +130,7 @@ def test_marginals_are_probabilities_near_the_exact_ones(width):
 @pytest.mark.parametrize("present", [(0, 20), (0, 7, 20)])
 @pytest.mark.parametrize("confidence", [0.6, 0.7, 0.8])
 def test_masks_agree_with_exact_mean_field_of_a_hard_unary(confidence, present):
-    settings, labels = replace(WEAK, confidence=confidence), len(present)
+    settings, labels = WEAK.model_copy(update={"confidence": confidence}), len(present)
     equal, changed = [], []
     for seed in range(SCENES):
         image, truth = coloured_shapes(seed, labels)
@@ -164,7 +160,7 @@ def test_mask_with_nothing_to_weigh_comes_back_as_it_is(values):
 
 def in_pixels(settings, factor):
     names = ("gaussian_sxy", "bilateral_sxy")
-    return replace(settings, **{name: factor * getattr(settings, name) for name in names})
+    return settings.model_copy(update={name: factor * getattr(settings, name) for name in names})
 
 
 @pytest.mark.parametrize("reference", [12, 24, 500])
