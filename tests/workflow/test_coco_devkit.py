@@ -84,18 +84,14 @@ def test_crowd_without_an_instance_is_void_in_the_ground_truth(coco, coco_root, 
         assert (labels == VOID).any() == (name in regions)
 
 
-def test_scores_are_over_all_pixels_but_the_crowd(coco):
+def test_scores_are_over_all_pixels_but_the_crowd_and_predictions_have_the_sizes_of_the_images(coco):
     for name, split in {f"proxy_masks/{LAYER}": "train", f"val/{NETWORK}/round1": "val"}.items():
         truth, scores = read_ground_truth(coco.results / "ground_truth" / split), coco.scores(name)
         assert scores["split"] == split and scores["images"] == len(truth)
         assert np.sum(scores["confusion"]) == sum((read_mask(path) != VOID).sum() for path in truth.values())
-
-
-def test_predictions_and_tables(coco):
     masks = coco.masks(f"predictions/{NETWORK}/round1/val", shards=1)
-    assert {name: file.read().shape for name, file in masks.items()} == {
-        row.id: (row.height, row.width) for row in coco.index().of_split("val")
-    }
+    sizes = {row.id: (row.height, row.width) for row in coco.index().of_split("val")}
+    assert {name: file.read().shape for name, file in masks.items()} == sizes
     rows = coco.table("tables/upper_bound.csv")
     assert [row["class"] for row in rows] == ["background", "traffic light", "dog", "bottle", "mean"]
     assert coco.planned(*TARGETS) == Counter()

@@ -44,7 +44,7 @@ def test_one_command_plans_the_whole_experiment(checkout, tmp_path):
 
 
 def write_resnet(path: Path, images: list[Path]) -> None:
-    """Write a ResNet-101 of random weights with batch norm statistics, which keep its maps in bounds."""
+    """Write random weights with batch norm statistics, which keep the maps in bounds."""
     torch.manual_seed(0)
     network = torchvision.models.resnet101().train()
     for layer in network.modules():

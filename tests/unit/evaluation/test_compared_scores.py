@@ -36,18 +36,14 @@ def run(folder, script, *line, names=("markdown", "csv", "json")):
     return read_csv(folder / "t.csv"), (folder / "t.markdown").read_text(encoding="utf-8")
 
 
-def compare(folder, before, after):
-    seeds = ["--seeds", "blocks.5.0", "cam", "--plot", folder / "plot.png"]
-    return run(folder, compare_seeds, *seeds, "--seed-scores", *before, "--proxy-scores", *after)
-
-
 def test_seeds(tmp_path):
+    seeds = ["--seeds", "blocks.5.0", "cam", "--plot", tmp_path / "plot.png", "--seed-scores"]
     before = [scored(tmp_path / "b0", 80, 50, 20), scored(tmp_path / "b1", 70, 30, 5)]
     after = [
         scored(tmp_path / "a0", 90, 60, 30.06, miou_void_skipped=61.5, coverage=0.91234),
         scored(tmp_path / "a1", 85, 65, None),
     ]
-    rows, text = compare(tmp_path, before, after)
+    rows, text = run(tmp_path, compare_seeds, *seeds, *before, "--proxy-scores", *after)
     crf = "mIoU after CRF (void as background)", "mIoU after CRF (void skipped)"
     assert list(rows[0]) == ["seed", "mIoU before CRF", *crf, "coverage", *CLASSES]
     assert [list(row.values()) for row in rows] == [
@@ -58,7 +54,7 @@ def test_seeds(tmp_path):
     with Image.open(tmp_path / "plot.png") as image:
         assert image.format == "PNG"
     files = [scored(tmp_path / name, 1, 1, 1, split="train", images=0) for name in "ab"]
-    rows, text = compare(tmp_path, files, files)
+    rows, text = run(tmp_path, compare_seeds, *seeds, *files, "--proxy-scores", *files)
     assert [set(row.values()) for row in rows] == [{"blocks.5.0", ""}, {"cam", ""}]
     assert "no image of train has ground truth" in text and "SegmentationClass/<stem>.png" in text
 
@@ -107,9 +103,6 @@ def test_our_scores_are_in_the_papers_table(tmp_path, number):
         assert not any("60.0" in row for row in table.text()) and "other classes" in table.notes[-1]
     with pytest.raises(TagsegError, match=r"gone\.json: no such file"):
         build(number, tmp_path, CLASSES_OF[number], scores="gone.json")
-
-
-def test_table_2_inserts_our_row_by_its_score(tmp_path):
     lines = build(2, tmp_path, VOC).text()
     assert lines[15] == ["class labels", "ours", "this run", "3", "60.0", ""]
     assert [lines[number][1] for number in (14, 16)] == ["AffinityNet", "SeeNet"]  # of 58.4 and 61.1

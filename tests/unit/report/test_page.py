@@ -90,7 +90,7 @@ def test_no_line_break_ends_the_raw_block():
         assert "system-message" not in read and letters(read) == letters(page), repr(end)
 
 
-def test_page_needs_no_other_file(tmp_path):
+def test_page_needs_no_other_file():
     document = render("report.html.j2", title="t", body=hostile_page())
     addresses = Reader(document).addresses
     assert document.startswith("<!doctype html>") and not re.search(r"url\(|@import", document)

@@ -77,28 +77,26 @@ def test_a_file_that_is_no_state_starts_anew_with_a_warning(rows, whole, tmp_pat
     assert f"{path}: " in caplog.text and "Training starts anew." in caplog.text
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [({"log": []}, "expected 1 log rows, found 0"), ({"so_far": None}, "not a training state")],
-)
-def test_an_incomplete_state_starts_anew_with_a_warning(rows, whole, tmp_path, caplog, change, message):
+def flip_bit(path, state):
+    content = bytearray(path.read_bytes())
+    content[content.index(state["model"]["head.weight"].numpy().tobytes())] ^= 1
+    path.write_bytes(content)
+
+
+DAMAGES = {
+    "expected 1 log rows, found 0": lambda path, state: torch.save(state | {"log": []}, path),
+    "not a training state": lambda path, state: state.pop("so_far") and torch.save(state, path),
+    "damaged, the checksum of ": flip_bit,
+}
+
+
+@pytest.mark.parametrize("message", DAMAGES)
+def test_a_damaged_state_starts_anew_with_a_warning(rows, whole, tmp_path, caplog, message):
     path = tmp_path / "state"
     stopped(rows, path, 3)
-    state = torch.load(path, weights_only=True) | change
-    torch.save({key: value for key, value in state.items() if value is not None}, path)
+    DAMAGES[message](path, torch.load(path, weights_only=True))
     assert_identical(weights_after(training_of(rows), path), whole[1])
     assert f"{path}: {message}" in caplog.text
-
-
-def test_a_flipped_bit_starts_anew_with_a_warning(rows, whole, tmp_path, caplog):
-    path = tmp_path / "state"
-    stopped(rows, path, 3)
-    weight = torch.load(path, weights_only=True)["model"]["head.weight"]
-    content = bytearray(path.read_bytes())
-    content[content.index(weight.numpy().tobytes())] ^= 1
-    path.write_bytes(content)
-    assert_identical(weights_after(training_of(rows), path), whole[1])
-    assert f"{path}: damaged, the checksum of " in caplog.text
 
 
 def test_a_state_of_other_settings_is_not_used_and_code_in_a_state_does_not_run(rows, whole, tmp_path):
