@@ -30,7 +30,6 @@ class ToStderr(logging.Handler):
 
 @pytest.fixture(autouse=True)
 def logs_to_stderr(monkeypatch):
-    """What a stage logs is in `capsys`, as it is in the log of a job."""
     root, handler = logging.getLogger(), ToStderr()
     for name in ("tagseg", "__main__"):  # as another test may have left them
         monkeypatch.setattr(logging.getLogger(name), "handlers", [])

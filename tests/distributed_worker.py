@@ -47,7 +47,6 @@ def masks_by_id(rows):
 
 
 def training_of(folder: Path, settings: TrainingSettings) -> Training:
-    """Return a training of a small segmenter without dropout on the images of a folder."""
     paths = sorted(folder.glob("*.png"), key=lambda path: int(path.stem))
     rows = [ImageRecord(path.stem, str(path), 12, 8, "train", ()) for path in paths]
     masks = masks_by_id(rows)

@@ -1,9 +1,11 @@
 """Small data sets in a temporary folder, and other helpers of several test files."""
 
 import csv
+import json
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,7 +27,6 @@ def write_image(path: Path, width: int = 12, height: int = 8, seed: int = 0, **o
 
 
 def write_zero_mask(path: Path, width: int = 12, height: int = 8) -> Path:
-    """Write a mask of background only."""
     write_mask(path, np.zeros((height, width), np.uint8))
     return path
 
@@ -44,7 +45,6 @@ def write_annotation(devkit: Path, name: str, *objects: str | tuple[str, bool]) 
 
 
 def write_image_set(devkit: Path, split: str, *ids: str) -> Path:
-    """Write ImageSets/Segmentation/<split>.txt."""
     path = devkit / "ImageSets" / "Segmentation" / f"{split}.txt"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("".join(f"{name}\n" for name in ids), encoding="utf-8")
@@ -72,7 +72,6 @@ def write_small_devkit(devkit: Path) -> Path:
 
 
 def write_labels(folder: Path, *lines: str, head: str = "image,labels,split") -> Path:
-    """Write a labels.csv."""
     path = folder / "labels.csv"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n".join((head, *lines)) + "\n", encoding="utf-8")
@@ -80,7 +79,6 @@ def write_labels(folder: Path, *lines: str, head: str = "image,labels,split") ->
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:
-    """Return the rows of a CSV file by its header."""
     with open(path, newline="", encoding="utf-8") as stream:
         return list(csv.DictReader(stream))
 
@@ -90,6 +88,14 @@ def image_rows(folder: Path, count: int, width: int = 12, height: int = 8, **col
     columns = {"split": "train", "tags": (), **columns}
     paths = [write_image(folder / f"{seed}.png", width, height, seed) for seed in range(count)]
     return [ImageRecord(path.stem, str(path), width, height, **columns) for path in paths]
+
+
+def run_script(script, *line) -> None:
+    """Run the `main` of a script in this process; dictionaries in its command line become JSON."""
+    words = [json.dumps(word) if isinstance(word, dict) else str(word) for word in line]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", [script.__name__, *words])
+        script.main()
 
 
 class MakesFolder:

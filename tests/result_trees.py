@@ -23,7 +23,6 @@ ONE_ROUND = (
 
 
 def differences(expected: Path, found: Path, parts: Collection[str] = (".",)) -> list[str]:
-    """Return the files at or below `parts` that only one tree has or that differ."""
     names = {name for tree in (expected, found) for name in files_of(tree, parts)}
     return sorted(name for name in names if not _same(expected / name, found / name))
 

@@ -15,6 +15,7 @@ from pretended_run import PretendedRun
 
 CHANGING = Path(__file__).parents[1] / "docs" / "changing.md"
 ONE_TIME = 'find results -exec touch -d "$(date)" {} +'
+NOTES = ("notes.txt", "prices.csv", "scan.json", "album.xml", ".hidden.jpg", ".DS_Store", "labels.csv~")
 LARGE = bytes(1_100_000)  # of files up to 1 MB Snakemake itself compares contents
 OTHER_NETWORK = {"network": {"backbone": "resnet18", "weights": None}, "training": {"frozen": ["conv1"]}}
 CHECKPOINT = "segmenter/blocks.5.1/efficientnet_lite0/round2/checkpoint.pth"
@@ -24,7 +25,6 @@ Plan = Callable[[PretendedRun, Path], Counter[str]]
 
 
 def setting(key: str, value) -> Plan:
-    """Set a dotted key."""
     for name in reversed(key.split(".")):
         value = {name: value}
     return lambda run, _: run.planned(**value)
@@ -86,29 +86,13 @@ def replace_text(path: Path, old: str, new: str) -> None:
 
 
 def set_link(folder: Path, target: str) -> None:
-    """Make the link in the folder of images point to a folder beside it."""
     (folder / "link").unlink(missing_ok=True)
     (folder / "link").symlink_to(target)
 
 
-def add_image(folder: Path) -> None:
-    write_image(folder / "new.jpg")
-    replace_text(folder / "labels.csv", "3.jpg,", "new.jpg,cat,train\n3.jpg,")
-
-
-def remove_image(folder: Path) -> None:
-    replace_text(folder / "labels.csv", "2.jpg,dog;cat,train\n", "")
-    (folder / "2.jpg").unlink()
-
-
-def write_notes(folder: Path) -> None:
-    for name in ("notes.txt", "prices.csv", "scan.json", "album.xml", ".hidden.jpg", ".DS_Store", "labels.csv~"):
-        (folder / name).write_text("no data")
-
-
-def moved_images(run: PretendedRun, folder: Path) -> Counter[str]:
-    shutil.copytree(run.images, folder / "images", symlinks=True)
-    return run.planned(photos=str(folder / "images"))
+def set_images(old: str, new: str, edit: Callable[[Path], object]) -> Plan:
+    """Replace a text of the table of labels and change the folder of images."""
+    return data(lambda folder: (replace_text(folder / "labels.csv", old, new), edit(folder)))
 
 
 def weights_of(run: PretendedRun, network: str) -> Path:
@@ -123,16 +107,18 @@ def replaced_weights(network: str) -> Plan:
     return change(lambda run: weights_of(run, network), edit)
 
 
-def touched_weights(run: PretendedRun, _: Path) -> Counter[str]:
-    for network in ("classifier", "segmenter"):
-        os.utime(weights_of(run, network))
-    return run.planned()
+def touched(paths_of: Callable[[PretendedRun], list[Path]]) -> Plan:
+    return lambda run, _: [*map(os.utime, paths_of(run))] and run.planned()
 
 
-def touched_sources(run: PretendedRun, _: Path) -> Counter[str]:
-    for name in run.checkout.sources:
-        os.utime(run.checkout.folder / name)
-    return run.planned()
+def write_notes(folder: Path) -> None:
+    for name in NOTES:
+        (folder / name).write_text("no data")
+
+
+def moved_images(run: PretendedRun, folder: Path) -> Counter[str]:
+    shutil.copytree(run.images, folder / "images", symlinks=True)
+    return run.planned(photos=str(folder / "images"))
 
 
 def other_profile(run: PretendedRun, folder: Path) -> Counter[str]:
@@ -143,7 +129,6 @@ def other_profile(run: PretendedRun, folder: Path) -> Counter[str]:
 
 @contextmanager
 def on_another_machine(run: PretendedRun, folder: Path) -> Iterator[None]:
-    """Work in a copy without time stamps for the time of a block."""
     copy_in_reverse(run.checkout.folder, folder / "repository")
     with run.moved_to(folder / "repository"):
         yield
@@ -171,7 +156,6 @@ def copied_with_one_time(run: PretendedRun, folder: Path) -> Counter[str]:
 
 
 def give_one_time(folder: Path) -> None:
-    """Run the documented command in the folder."""
     assert ONE_TIME in CHANGING.read_text(encoding="utf-8")
     subprocess.run(["sh", "-c", ONE_TIME], cwd=folder, check=True)
 
@@ -208,8 +192,8 @@ CHANGES: dict[str, Plan] = {
     "a class added to `classes.txt`": data(lambda folder: replace_text(folder / "classes.txt", "cat", "cat\ncow")),
     "an image replaced": data(lambda folder: write_image(folder / "1.jpg", width=16)),
     "a tag changed": data(lambda folder: replace_text(folder / "labels.csv", "1.jpg,cat", "1.jpg,dog")),
-    "an image added": data(add_image),
-    "an image removed": data(remove_image),
+    "an image added": set_images("3.jpg,", "new.jpg,cat,train\n3.jpg,", lambda folder: write_image(folder / "new.jpg")),
+    "an image removed": set_images("2.jpg,dog;cat,train\n", "", lambda folder: (folder / "2.jpg").unlink()),
     "an image touched": data(lambda folder: os.utime(folder / "1.jpg")),
     "an image `4.jfif` touched": data(lambda folder: os.utime(folder / "4.jfif")),
     "another target of a link to a folder": data(lambda folder: set_link(folder, "others")),
@@ -217,7 +201,7 @@ CHANGES: dict[str, Plan] = {
     "a ground-truth mask added": data(lambda folder: write_zero_mask(folder / "SegmentationClass" / "1.png")),
     "weights of the classifier replaced, by a file of an older time stamp": replaced_weights("classifier"),
     "weights of the segmenter replaced, by a file of an older time stamp": replaced_weights("segmenter"),
-    "weights touched": touched_weights,
+    "weights touched": touched(lambda run: [weights_of(run, one) for one in ("classifier", "segmenter")]),
     "notes or other tables beside the images": data(write_notes),
     # Code
     "a statement in the script `find_patterns.py`": statement("find_patterns.py"),
@@ -228,7 +212,9 @@ CHANGES: dict[str, Plan] = {
     "the command of the rule `find_patterns`": source("rules/patterns.smk", "2> {log:q}", " 2> {log:q}"),
     "memory of a rule, or a comment": source("rules/patterns.smk", "mem_mb=8000,", "mem_mb=9000,  # edited"),
     "`envs/light.yaml`": source("envs/light.yaml", "", "# edited\n"),
-    "all sources touched, or checked out again": touched_sources,
+    "all sources touched, or checked out again": touched(
+        lambda run: [run.checkout.folder / name for name in run.checkout.sources]
+    ),
     # Results
     "a folder of proxy masks touched": result(TIMESTAMP, os.utime),
     "a result below 1 MB touched": result("index/index.csv", os.utime),

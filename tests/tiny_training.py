@@ -15,26 +15,13 @@ from tagseg.training.settings import TrainingSettings
 
 CPU = torch.device("cpu")
 SETTINGS = TrainingSettings(
-    epochs=3,
-    batch_size=2,
-    micro_batch=None,
-    optimizer="adam",
-    backbone_lr=1e-3,
-    head_lr=1e-2,
-    weight_decay=1e-4,
-    poly_power=0.9,
-    batch_norm="frozen",
-    frozen=[],
-    input_size=32,
-    scales=[0.7, 1.4],
-    flip=True,
-    precision="float32",
-)
+    epochs=3, batch_size=2, micro_batch=None, optimizer="adam", backbone_lr=1e-3, head_lr=1e-2,
+    weight_decay=1e-4, poly_power=0.9, batch_norm="frozen", frozen=[], input_size=32, scales=[0.7, 1.4],
+    flip=True, precision="float32",
+)  # fmt: skip
 
 
 class TinyBackbone(nn.Module):
-    """Two convolutions with batch norm, under the name that a backbone's network has."""
-
     def __init__(self):
         super().__init__()
         layers = [("first", nn.Conv2d(3, 4, 3)), ("norm", nn.BatchNorm2d(4)), ("second", nn.Conv2d(4, 4, 1))]
@@ -74,7 +61,8 @@ def data_of(rows, settings=SETTINGS, random_seed=5):
 
 def training_of(rows, loss=None, workers=0, random_seed=5, **changes):
     settings = SETTINGS.model_copy(update=changes)
-    return Training(TinyClassifier(), data_of(rows, settings, random_seed), loss or TagLoss(), settings, CPU, workers)
+    data = data_of(rows, settings, random_seed)
+    return Training(TinyClassifier(), data, loss or TagLoss(), settings, CPU, workers)
 
 
 def weights_after(training, state, identity="ours"):
@@ -88,7 +76,6 @@ def assert_identical(ours, theirs):
 
 
 def signal_in_step(wanted, number=signal.SIGTERM):
-    """Return a loss that sends a signal in the middle of the wanted step."""
     seen = []
 
     def look(total, tags):

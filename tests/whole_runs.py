@@ -10,14 +10,12 @@ ROOT = Path(__file__).parents[1]
 
 
 def snakemake(*arguments: str) -> None:
-    """Run the workflow on two cores, without an error."""
     command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 def mious(folder: Path) -> dict[str, float]:
-    """Return the mIoU in percent of each score file of a folder."""
     return {path.stem: json.loads(path.read_text())["miou"] for path in folder.glob("*.json")}
 
 
@@ -32,7 +30,6 @@ class Run:
         return mious(self.folder / "scores" / folder)
 
     def miou_of_chosen_layer(self) -> float:
-        """Return the mIoU of the proxy masks with `layer: auto`."""
         target = self.folder / "scores" / "proxy_masks" / "auto.json"
         snakemake(*self.options, "layer=auto", "--", str(target))
         return self.scores("proxy_masks")["auto"]

@@ -12,7 +12,6 @@ SHARED = ROOT.parent / "shared" / "data"
 
 @pytest.fixture(scope="session")
 def photos15() -> Path:
-    """The folder of 447 real images."""
     if not (SHARED / "photos15").is_dir():
         pytest.skip("shared/data/photos15 is not beside the repository")
     return SHARED / "photos15"
@@ -26,12 +25,10 @@ def results(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def demo_run(results) -> Run:
-    """The embedded default."""
     return Run("demo", results, "--config", f"results={results}")
 
 
 @pytest.fixture(scope="session")
 def photos15_run(results, photos15) -> Run:
-    """config/photos.yaml on the real images."""
     settings = ("--config", f"photos={photos15}", f"results={results}")
     return Run("photos", results, "--configfile", str(ROOT / "config" / "photos.yaml"), *settings)

@@ -24,8 +24,8 @@ class Checkout:
     def __init__(self, folder: Path) -> None:
         self.folder, self.python = folder, sys.executable
         self.results = folder / "results" / "mini"
-        self.finished: subprocess.CompletedProcess | None = None
         self.first_plan: Counter[str] = Counter()
+        self.finished = ""
         self.sources = copy_sources(folder)
 
     def snakemake(self, *arguments, **options) -> subprocess.CompletedProcess:
@@ -33,6 +33,12 @@ class Checkout:
         streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "encoding": "utf-8"}
         command = self._command(*arguments, **options)
         return subprocess.run(command, **self._surroundings(), **streams, timeout=1800)
+
+    def make(self, *arguments, **options) -> str:
+        """Run Snakemake, without an error, and return its output."""
+        done = self.snakemake(*arguments, **options)
+        assert done.returncode == 0, done.stdout[-8000:]
+        return done.stdout
 
     def start(self, *arguments, output: Path, **options) -> subprocess.Popen:
         """Start Snakemake in its own process group, with its output in a file."""
@@ -59,11 +65,9 @@ class Checkout:
         return {"cwd": self.folder, "env": environment}
 
     def planned(self, *targets, flags=(), **options) -> Counter[str]:
-        """Return the number of jobs per rule in Snakemake's dry run."""
-        done = self.snakemake("-n", *flags, "--", *(targets or self.targets), **options)
-        assert done.returncode == 0, done.stdout
-        table = re.search(r"^Job stats:\njob +count\n[- ]+\n(.*?)\ntotal ", done.stdout, re.M | re.S)
-        assert table or "Nothing to be done" in done.stdout, done.stdout
+        output = self.make("-n", *flags, "--", *(targets or self.targets), **options)
+        table = re.search(r"^Job stats:\njob +count\n[- ]+\n(.*?)\ntotal ", output, re.M | re.S)
+        assert table or "Nothing to be done" in output, output
         rows = [line.split() for line in table[1].splitlines()] if table else []
         return Counter({rule: int(count) for rule, count in rows if rule not in self.target_rules})
 
@@ -81,13 +85,11 @@ def copy_sources(folder: Path) -> list[str]:
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory) -> Checkout:
-    """A copy without results."""
     return Checkout(tmp_path_factory.mktemp("fresh") / "repository")
 
 
 @pytest.fixture(scope="session")
 def fresh_checkout(tmp_path_factory):
-    """A function that makes a copy without results."""
     return lambda name: Checkout(tmp_path_factory.mktemp(name) / "repository")
 
 
@@ -96,6 +98,5 @@ def run(fresh_checkout) -> Checkout:
     """A copy with the results of all targets on the miniature. Do not change its results."""
     made = fresh_checkout("whole")
     made.first_plan = made.planned()
-    made.finished = made.snakemake("--", *made.targets)
-    assert made.finished.returncode == 0, made.finished.stdout[-8000:]
+    made.finished = made.make("--", *made.targets)
     return made

@@ -35,7 +35,6 @@ def set_other_class_of_crowds(content: dict) -> None:
 
 @pytest.fixture(scope="module")
 def coco(checkout, coco_root) -> Run:
-    """All targets on COCO, with ground truth of train too and one round."""
     changes = {"root": str(coco_root), "counts_known": False, "ground_truth": ["train", "val"]}
     dataset = dataset_of(checkout, "coco2017", **changes)
     config = {"shards": 1, "ablation": {"layers": [LAYER]}, "segmenter": {"rounds": 1}}
@@ -49,7 +48,6 @@ def annotations(root: Path, split: str) -> list[dict]:
 
 
 def tags_of(root: Path, split: str) -> dict[str, tuple[str, ...]]:
-    """Return the tags of each image with annotations, in ascending order of the categories' ids."""
     own: dict[str, set[int]] = {}
     for one in annotations(root, split):
         own.setdefault(f"{one['image_id']:012}", set()).add(one["category_id"])
@@ -57,7 +55,6 @@ def tags_of(root: Path, split: str) -> dict[str, tuple[str, ...]]:
 
 
 def crowds(root: Path, split: str) -> dict[str, np.ndarray]:
-    """Return the pixels bool (height, width) of the crowd of each image that has one."""
     regions = {}
     for one in annotations(root, split):
         if one["iscrowd"]:
@@ -87,18 +84,14 @@ def test_crowd_without_an_instance_is_void_in_the_ground_truth(coco, coco_root, 
         assert (labels == VOID).any() == (name in regions)
 
 
-def test_scores_are_over_all_pixels_but_the_crowd(coco):
+def test_scores_are_over_all_pixels_but_the_crowd_and_predictions_have_the_sizes_of_the_images(coco):
     for name, split in {f"proxy_masks/{LAYER}": "train", f"val/{NETWORK}/round1": "val"}.items():
         truth, scores = read_ground_truth(coco.results / "ground_truth" / split), coco.scores(name)
         assert scores["split"] == split and scores["images"] == len(truth)
         assert np.sum(scores["confusion"]) == sum((read_mask(path) != VOID).sum() for path in truth.values())
-
-
-def test_predictions_and_tables(coco):
     masks = coco.masks(f"predictions/{NETWORK}/round1/val", shards=1)
-    assert {name: file.read().shape for name, file in masks.items()} == {
-        row.id: (row.height, row.width) for row in coco.index().of_split("val")
-    }
+    sizes = {row.id: (row.height, row.width) for row in coco.index().of_split("val")}
+    assert {name: file.read().shape for name, file in masks.items()} == sizes
     rows = coco.table("tables/upper_bound.csv")
     assert [row["class"] for row in rows] == ["background", "traffic light", "dog", "bottle", "mean"]
     assert coco.planned(*TARGETS) == Counter()

@@ -1,6 +1,52 @@
-"""A wrong configuration ends the run before any job starts. Its messages: tests/unit/workflow."""
+"""Every layer and module that the shipped configurations name exists; a wrong one ends a run before any job starts."""
+
+from pathlib import Path
 
 import pytest
+import yaml
+from snakemake.utils import update_config
+
+from tagseg.models.backbones import architecture, build_backbone
+from tagseg.training.loop import freeze
+
+ROOT = Path(__file__).parents[2]
+STACKS = [[], ["photos.yaml"], ["photos.yaml", "resnet50.yaml"], ["voc2012.yaml"], ["coco2017.yaml"]]
+
+
+@pytest.fixture(params=STACKS, ids=str)
+def config(request):
+    content = yaml.safe_load((ROOT / "config.yaml").read_text())
+    for name in request.param:
+        update_config(content, yaml.safe_load((ROOT / "config" / name).read_text()))
+    return content
+
+
+def test_every_overlay_is_checked_here():
+    assert {path.name for path in (ROOT / "config").iterdir()} == set().union(*STACKS)
+
+
+def test_layers_are_nodes_of_the_classifier(config):
+    network = config["classifier"]["network"]
+    for layer in {config["layer"], *config["ablation"]["layers"]}:
+        assert build_backbone(network["backbone"], None, network["output_stride"], layer).channels > 0
+
+
+@pytest.mark.parametrize("section", ["classifier", "segmenter"])
+def test_frozen_modules_are_in_the_backbone(config, section):
+    network = config[section]["network"]
+    node = architecture(network["backbone"]).last_block
+    backbone = build_backbone(network["backbone"], None, network["output_stride"], node)
+    freeze(backbone, config[section]["training"]["frozen"])
+    trained = [parameter.requires_grad for parameter in backbone.parameters()]
+    assert any(trained) and not all(trained)
+
+
+@pytest.mark.parametrize(("overlay", "archives"), [("voc2012", 2), ("coco2017", 3)])
+def test_overlays_of_published_sets_fetch_them(checkout, overlay, archives):
+    plan = checkout.planned("all", "check_data", base=[f"config/{overlay}.yaml"])
+    assert plan["fetch_archive"] == plan["unpack_archive"] == archives
+    assert plan["check_data"] == 1 and plan["generate_demo"] == 0
+
 
 FOLDER = {"dataset": {"kind": "photos"}, "photos": "no_such_folder"}
 

@@ -16,15 +16,10 @@ pytestmark = pytest.mark.slow
 
 OVERLAYS = ("config/photos.yaml", "tests/workflow/mini.yaml")
 LABELS = (
-    "Größe 1/one.jpg,rote Katze;Hund,train",
-    "b/one.jpg,rote Katze,train",
-    "transparent.png,Hund,train",
-    "print.jpg,rote Katze,train",
-    "deep.png,Hund,train",
-    "tiny.png,Hund,train",
-    "turned.jpg,rote Katze,val",
+    "Größe 1/one.jpg,rote Katze;Hund,train", "b/one.jpg,rote Katze,train", "transparent.png,Hund,train",
+    "print.jpg,rote Katze,train", "deep.png,Hund,train", "tiny.png,Hund,train", "turned.jpg,rote Katze,val",
     "犬.webp,Hund,val",
-)
+)  # fmt: skip
 SIZES = {  # (width, height) as displayed
     "Größe 1/one": (40, 30), "b/one": (40, 30), "transparent": (40, 30), "print": (40, 30), "deep": (40, 30),
     "tiny": (7, 5), "turned": (30, 40), "犬": (33, 21),
@@ -47,7 +42,6 @@ def write_images(folder: Path) -> Path:
 
 
 def write_as(path: Path, mode: str, seed: int) -> None:
-    """Write noise of 40x30 pixels in a mode of Pillow."""
     path.parent.mkdir(parents=True, exist_ok=True)
     channels = len(Image.new(mode, (1, 1)).getbands())
     pixels = np.random.default_rng(seed).integers(0, 256, (30, 40, channels), dtype=np.uint8)
@@ -56,7 +50,6 @@ def write_as(path: Path, mode: str, seed: int) -> None:
 
 @pytest.fixture(scope="module")
 def own(checkout, tmp_path_factory) -> Run:
-    """The run of `all` on a folder of images."""
     folder = write_images(tmp_path_factory.mktemp("data") / "meine Bilder ü")
     write_labels(folder, *LABELS)
     made = Run(checkout, "own", OVERLAYS, shards=1, photos=str(folder))
@@ -64,22 +57,15 @@ def own(checkout, tmp_path_factory) -> Run:
     return made
 
 
-def test_index_and_masks_have_the_sizes_as_displayed(own):
+def test_index_and_masks_have_the_sizes_as_displayed_and_there_are_no_scores(own):
     index = own.index()
     assert index.classes == ("background", "Hund", "rote Katze")
     assert {row.id: (row.width, row.height) for row in index.images} == SIZES
     assert {row.id for row in index.images if len(row.tags) == 2} == {"Größe 1/one"}
-    for stage, split in {
-        "proxy_masks/blocks.5.1": "train",
-        "predictions/blocks.5.1/efficientnet_lite0/round2/val": "val",
-    }.items():
-        masks = own.masks(stage, shards=1)
-        assert {name: file.read().shape[::-1] for name, file in masks.items()} == {
-            row.id: SIZES[row.id] for row in index.of_split(split)
-        }
-
-
-def test_without_ground_truth_scores_are_over_no_image_and_the_report_mentions_it(own):
+    network = "blocks.5.1/efficientnet_lite0/round2"
+    for stage, split in (("proxy_masks/blocks.5.1", "train"), (f"predictions/{network}/val", "val")):
+        sizes = {name: file.read().shape[::-1] for name, file in own.masks(stage, shards=1).items()}
+        assert sizes == {row.id: SIZES[row.id] for row in index.of_split(split)}
     assert own.scores("val/blocks.5.1/efficientnet_lite0/round2")["images"] == 0
     assert "no image of val has ground truth" in (own.results / "report" / "summary.md").read_text()
 

@@ -38,10 +38,8 @@ PREDICTIONS = [
     (f"{LAYER}/{BACKBONE}/round1", "train"), (f"{LAYER}/{BACKBONE}/round2", "val"),
     (f"truth/{BACKBONE}/round1", "val"),
 ]  # fmt: skip
-SCORES = (
-    *(f"{stage}/{seed}" for stage in ("seed_masks", "proxy_masks") for seed in (*LAYERS, "cam")),
-    *(f"val/{network}" for network in (f"{LAYER}/{BACKBONE}/round2", f"truth/{BACKBONE}/round1")),
-)
+SCORES = [f"{stage}/{seed}" for stage in ("seed_masks", "proxy_masks") for seed in (*LAYERS, "cam")]
+SCORES += [f"val/{network}" for network in (f"{LAYER}/{BACKBONE}/round2", f"truth/{BACKBONE}/round1")]
 
 
 @pytest.fixture(scope="module")
@@ -51,15 +49,18 @@ def results(run) -> Path:
 
 @pytest.fixture
 def index(run, monkeypatch):
-    """The index, whose paths are relative to the folder of the run."""
-    monkeypatch.chdir(run.folder)
+    monkeypatch.chdir(run.folder)  # its paths are relative to the folder of the run
     return read_index(run.results / "index")
+
+
+def read_json(path: Path) -> dict:
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def test_every_job_of_the_plan_ran_once_and_left_a_log_and_a_benchmark(run, results):
     assert run.first_plan == PLAN
     steps = PLAN.total() + len(run.targets)
-    assert f"{steps} of {steps} steps (100%)" in run.finished.stdout
+    assert f"{steps} of {steps} steps (100%)" in run.finished
     benchmarks = [path.relative_to(results / "benchmarks") for path in results.glob("benchmarks/**/*.tsv")]
     assert Counter(path.parts[0].removesuffix(".tsv") for path in benchmarks) == PLAN
     assert all((results / "logs" / path.with_suffix(".log")).is_file() for path in benchmarks)
@@ -68,17 +69,15 @@ def test_every_job_of_the_plan_ran_once_and_left_a_log_and_a_benchmark(run, resu
 
 
 def test_every_declared_output_exists_and_is_current(run):
-    listed = run.snakemake("--summary", "--", *run.targets).stdout
-    lines = listed[listed.index("output_file\t") :].splitlines()
-    rows = list(csv.DictReader(lines, delimiter="\t"))
+    listed = run.make("--summary", "--", *run.targets)
+    rows = list(csv.DictReader(listed[listed.index("output_file\t") :].splitlines(), delimiter="\t"))
     assert len(rows) > PLAN.total()
     for row in rows:
-        assert (run.folder / row["output_file"]).exists(), row
-        assert row["plan"] == "no update", row
+        assert (run.folder / row["output_file"]).exists() and row["plan"] == "no update", row
 
 
 def test_no_stage_that_learns_from_tags_reads_ground_truth(run):
-    dot = run.snakemake("--dag", "dot", "--", *run.targets).stdout
+    dot = run.make("--dag", "dot", "--", *run.targets)
     rules = dict(re.findall(r'^\t(\d+)\[label = "(\w+)', dot, re.M))
     edges = re.findall(r"^\t(\d+) -> (\d+)", dot, re.M)
     readers = {rules[reader] for source, reader in edges if rules[source] == "collect_ground_truth"}
@@ -94,35 +93,26 @@ def test_index_and_subsets(results, index):
     rows = read_csv(results / "index" / "classes.csv")
     colours = [[int(row[name]) for name in ("red", "green", "blue")] for row in rows]
     assert colours == voc_palette()[:4].tolist()
-    assert {path.stem for path in (results / "subsets").glob("*.txt")} == set(index.classes[1:])
-    for tag in index.classes[1:]:
-        subset = (results / "subsets" / f"{tag}.txt").read_text().splitlines()
-        assert subset == [row.id for row in index.of_split("train") if tag in row.tags]
+    subsets = {path.stem: path.read_text().splitlines() for path in (results / "subsets").glob("*.txt")}
+    train = index.of_split("train")
+    assert subsets == {tag: [row.id for row in train if tag in row.tags] for tag in index.classes[1:]}
 
 
 @pytest.mark.parametrize("shard", SHARDS)
-def test_features_and_cam_of_a_shard(results, index, shard):
+def test_features_and_cam_of_a_shard_and_patterns(results, index, shard):
     rows = index.shard("train", shard, 2)
     for layer in LAYERS:
         with MapShard(results / "features" / layer / f"shard-{shard}.h5") as features:
             maps = features.maps(0)["64"]
             assert features.ids == tuple(row.id for row in rows) and features.views == ("64",)
             assert maps.shape == (CHANNELS[layer], 4, 4) and maps.dtype == np.float16
+        for tag in index.classes[1:]:
+            pattern = np.load(results / "patterns" / layer / tag / "eigenvector.npy", allow_pickle=False)
+            assert pattern.shape == (CHANNELS[layer],) and np.linalg.norm(pattern) == pytest.approx(1)
     cams = read_cam(results / "cam" / f"shard-{shard}.h5")
-    assert {name: set(maps) for name, maps in cams.items()} == {row.id: set(index.class_indices(row)) for row in rows}
+    expected = {row.id: set(index.class_indices(row)) for row in rows}
+    assert {name: set(maps) for name, maps in cams.items()} == expected
     assert all(np.isfinite(cam).all() for maps in cams.values() for cam in maps.values())
-
-
-@pytest.mark.parametrize("layer", LAYERS)
-def test_patterns_are_unit_vectors_with_sorted_variances(results, index, layer):
-    folder = results / "patterns" / layer
-    assert set(json.loads((folder / "patterns.json").read_text())["classes"]) == set(index.classes[1:])
-    for tag in index.classes[1:]:
-        names = ("eigenvector", "mean", "explained_variance")
-        pattern, mean, variance = (np.load(folder / tag / f"{name}.npy", allow_pickle=False) for name in names)
-        assert pattern.shape == mean.shape == (CHANNELS[layer],) and variance.shape == (50,)
-        assert np.linalg.norm(pattern) == pytest.approx(1)
-        assert (np.diff(variance) <= 0).all() and 0 < variance.sum() <= 1 + 1e-9
 
 
 def masks_of(folder: Path, rows) -> dict[str, np.ndarray]:
@@ -169,50 +159,38 @@ def test_checkpoints_and_training_logs(results, index):
         assert set(checkpoint) == {"description", "model"}
         assert checkpoint["description"]["classes"] == list(index.classes)
         assert all(torch.isfinite(value).all() for value in checkpoint["model"].values())
-        (epoch,) = json.loads((folder / "training.json").read_text())["epochs"]
+        (epoch,) = read_json(folder / "training.json")["epochs"]
         assert epoch["epoch"] == 1 and np.isfinite(epoch["loss"])
-    precision = json.loads((results / "classifier" / "average_precision.json").read_text())
+    precision = read_json(results / "classifier" / "average_precision.json")
     assert precision["split"] == "val" and 0 <= precision["mean"] <= 100
     assert set(precision["by_class"]) == set(index.classes[1:])
 
 
 @pytest.mark.parametrize("name", SCORES)
 def test_score_files_have_all_keys_and_count_every_pixel(results, index, name):
-    scores = json.loads((results / "scores" / f"{name}.json").read_text())
-    split = "val" if name.startswith("val/") else "train"
-    assert list(scores["iou"]) == list(index.classes)
-    assert scores["split"] == split and scores["images"] == len(index.of_split(split))
+    scores, split = read_json(results / "scores" / f"{name}.json"), "val" if name[:4] == "val/" else "train"
     truth = read_ground_truth(results / "ground_truth" / split)
     known = sum((read_mask(path) != 255).sum() for path in truth.values())
+    assert list(scores["iou"]) == list(index.classes)
+    assert scores["split"] == split and scores["images"] == len(index.of_split(split))
     assert np.array(scores["confusion"]).shape == (4, 5) and np.sum(scores["confusion"]) == known
     assert 0 <= scores["miou"] <= 100 and 0 <= scores["coverage"] <= 1
 
 
-def test_tables_of_the_ablation_and_of_the_upper_bound(results, index):
+def test_tables_report_and_figures(run, results, index, tmp_path):
     rows = read_csv(results / "tables" / "ablation.csv")
     assert [row["seed"] for row in rows] == [*LAYERS, "cam"]
     for row in rows:
-        scores = json.loads((results / "scores" / "proxy_masks" / f"{row['seed']}.json").read_text())
+        scores = read_json(results / "scores" / "proxy_masks" / f"{row['seed']}.json")
         assert f"{scores['miou']:.1f}" in row.values()
-    rows = read_csv(results / "tables" / "upper_bound.csv")
-    assert [row["class"] for row in rows] == [*index.classes, "mean"]
-    for name in ("ablation.md", "upper_bound.md"):
-        assert (results / "tables" / name).read_text().count("\n|") > 3
-
-
-def test_the_report_and_its_figures(results):
-    rows = read_csv(results / "report" / "summary.csv")
-    assert [row["stage"] for row in rows][-2:] == ["segmenter, round 1", "segmenter, round 2"]
-    text = (results / "report" / "summary.md").read_text()
-    assert all(row["stage"] in text for row in rows)
-    figures = [path for folder in ("report", "tables", "figures") for path in (results / folder).glob("*.png")]
+    bound = [row["class"] for row in read_csv(results / "tables" / "upper_bound.csv")]
+    assert bound == [*index.classes, "mean"]
+    stages = [row["stage"] for row in read_csv(results / "report" / "summary.csv")]
+    assert stages[-2:] == ["segmenter, round 1", "segmenter, round 2"]
+    figures = [path for part in ("report", "tables", "figures") for path in (results / part).glob("*.png")]
     assert len(figures) >= 10
     for path in figures:
         pixels = read_image(path)
         assert min(pixels.shape[:2]) > 100 and pixels.std() > 1, path
-
-
-def test_snakemakes_own_report_can_be_made(run, tmp_path):
-    done = run.snakemake("--report", tmp_path / "report.html")
-    assert done.returncode == 0, done.stdout
+    run.make("--report", tmp_path / "report.html")  # Snakemake's own
     assert "examples_val" in (tmp_path / "report.html").read_text(encoding="utf-8")

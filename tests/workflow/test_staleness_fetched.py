@@ -19,7 +19,6 @@ TARGETS = ("results/ours/index/index.csv", "results/ours/ground_truth/val")
 
 
 def write_devkit(folder: Path) -> Path:
-    """Write a small devkit as VOC's archive unpacks; return its folder."""
     devkit = write_small_devkit(folder / "VOCdevkit" / "VOC2012")
     write_annotation(devkit, "2007_000042", "aeroplane")
     (devkit / "classes.txt").write_text("person\naeroplane\ntvmonitor\nchair\ndog\n")
@@ -27,7 +26,6 @@ def write_devkit(folder: Path) -> Path:
 
 
 def config_of(name: str, kind: str = "voc", **fetch) -> dict:
-    """Return the configuration of a run whose data are in their own folder below the working folder."""
     return {"run": name, "dataset": {"kind": kind}, "fetch": {"folder": f"data_{name}", **fetch}}
 
 
@@ -44,32 +42,18 @@ def own(checkout) -> tuple[PretendedRun, Path]:
     return PretendedRun(checkout, config, BASE), folder
 
 
-def test_nothing_is_fetched_or_unpacked_over_own_data(own):
-    run, _ = own
+def test_own_data_are_watched_and_nothing_is_fetched_or_unpacked_over_them(own):
+    run, folder = own
     assert run.planned() == Counter()
     plan = run.planned(flags=("--forceall",))
     assert plan["build_index"] == 1 and not plan["unpack_archive"] and not plan["fetch_archive"]
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "VOCdevkit/VOC2012/Annotations/2008_000001.xml",
-        "VOCdevkit/VOC2012/JPEGImages/2008_000001.jpg",
-        "VOCdevkit/VOC2012/classes.txt",
-        "benchmark_RELEASE/dataset/train.txt",
-    ],
-)
-def test_a_changed_file_starts_from_the_index(own, name):
-    run, folder = own
-    before = (folder / name).stat()
-    os.utime(folder / name)
-    assert run.planned()["build_index"] == 1
-    os.utime(folder / name, ns=(before.st_atime_ns, before.st_mtime_ns))
-
-
-def test_an_added_ground_truth_starts_from_the_ground_truth(own):
-    run, folder = own
+    names = [f"VOCdevkit/VOC2012/{name}" for name in ("classes.txt", "Annotations/2008_000001.xml")]
+    names += ["VOCdevkit/VOC2012/JPEGImages/2008_000001.jpg", "benchmark_RELEASE/dataset/train.txt"]
+    for name in names:
+        before = (folder / name).stat()
+        os.utime(folder / name)
+        assert run.planned()["build_index"] == 1, name
+        os.utime(folder / name, ns=(before.st_atime_ns, before.st_mtime_ns))
     mask = write_zero_mask(folder / "VOCdevkit/VOC2012/SegmentationClass/2008_000001.png")
     plan = run.planned()
     mask.unlink()
@@ -95,8 +79,7 @@ def test_what_a_job_unpacked_is_not_watched(checkout, tmp_path):
         tar.add(write_devkit(tmp_path).parent, "VOCdevkit")
     md5 = hashlib.md5(archive.read_bytes()).hexdigest()
     config = config_of("ours", archives={"voc2012": {"md5": md5}})
-    done = checkout.snakemake("--", *TARGETS, base=BASE, config=config)
-    assert done.returncode == 0, done.stdout[-4000:]
+    checkout.make("--", *TARGETS, base=BASE, config=config)
     assert checkout.planned(*TARGETS, base=BASE, config=config) == Counter()
     os.utime(checkout.folder / "data_ours" / "VOCdevkit" / "VOC2012" / "classes.txt")
     assert checkout.planned(*TARGETS, base=BASE, config=config) == Counter()

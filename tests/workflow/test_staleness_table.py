@@ -1,12 +1,13 @@
-"""The table in docs/changing.md, row by row: a change, and exactly the jobs that run again."""
+"""The table in docs/changing.md, row by row: a change, and exactly the jobs that run again. And what it leaves out."""
 
 from collections import Counter
 
 import pytest
 
+import staleness_changes
 from helpers import write_image, write_labels
 from pretended_run import PretendedRun
-from staleness_changes import CHANGES, CHANGING, LARGE, give_one_time, on_another_machine, set_link, write_notes
+from staleness_changes import CHANGES, CHANGING, on_another_machine
 
 pytestmark = pytest.mark.slow
 
@@ -29,20 +30,19 @@ def pretended(checkout, tmp_path_factory) -> PretendedRun:
     (images / "4.jpg").rename(images / "4.jfif")
     for name in ("more", "others"):
         (images / name).mkdir()
-    set_link(images, "more")
+    staleness_changes.set_link(images, "more")
     (images / "loop.jpg").symlink_to("loop.jpg")
     write_labels(images, "0.jpg,dog,train", "1.jpg,cat,train", "2.jpg,dog;cat,train", "3.jpg,dog,val")
     (images / "classes.txt").write_text("dog\ncat\n")
     config = {"run": "images", "photos": str(images)}
     for network in ("classifier", "segmenter"):
         path = images.with_name(f"{network}.pth")
-        path.write_bytes(LARGE + network.encode())
+        path.write_bytes(staleness_changes.LARGE + network.encode())
         config[network] = {"network": {"weights": str(path)}}
     return PretendedRun(checkout, config)
 
 
 def documented() -> dict[str, Counter[str]]:
-    """Return the jobs per rule of each row of the table in docs/changing.md."""
     lines = CHANGING.read_text(encoding="utf-8").splitlines()
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
     start = next(position for position, row in enumerate(rows) if row[1:] == list(STAGES)) + 2
@@ -53,12 +53,8 @@ def documented() -> dict[str, Counter[str]]:
 EXPECTED = documented()
 
 
-def test_the_table_and_the_tested_changes_are_the_same():
-    assert list(EXPECTED) == list(CHANGES)
-
-
-def test_nothing_re_runs_at_first(pretended):
-    assert pretended.planned() == Counter()
+def test_the_table_and_the_tested_changes_are_the_same_and_nothing_re_runs_at_first(pretended):
+    assert list(EXPECTED) == list(CHANGES) and pretended.planned() == Counter()
 
 
 @pytest.mark.parametrize("change", CHANGES)
@@ -76,7 +72,7 @@ def test_an_image_more_in_a_folder_to_segment_re_runs_the_segmentation_and_notes
     write_image(tmp_path / "new" / "0.jpg")
     (pretended.results / "segmented" / "new").mkdir(parents=True)
     pretended.snakemake("--touch", "--forceall", "--", "segment", **config)
-    write_notes(tmp_path / "new")
+    staleness_changes.write_notes(tmp_path / "new")
     assert pretended.planned(target="segment", **config) == Counter()
     write_image(tmp_path / "new" / "1.jpg")
     assert pretended.planned(target="segment", **config) == Counter(segment_images=1)
@@ -85,6 +81,45 @@ def test_an_image_more_in_a_folder_to_segment_re_runs_the_segmentation_and_notes
 def test_one_time_stamp_for_all_results_hides_no_changed_setting(pretended, tmp_path):
     with on_another_machine(pretended, tmp_path):
         assert pretended.planned()["train_segmenter"] == 2  # new time stamps: what the command is for
-        give_one_time(pretended.checkout.folder)
+        staleness_changes.give_one_time(pretended.checkout.folder)
         change = {"crf": {"test": {"bilateral_sxy": 40}}}
         assert pretended.planned(**change) == EXPECTED["`crf.test.bilateral_sxy`"]
+
+
+NEW_LAYER = Counter(extract_features=2, find_patterns=1, estimate_masks=2, refine_masks=2, score_masks=2)
+NEW_ROUND = Counter(train_segmenter=1, compute_logits=4, decide_masks=4, score_predictions=1, render_report=1)
+LONGER = {"resnet18": {"network": {"weights": None}, "training": {"frozen": [], "epochs": 2}}}
+MORE = {"seeds": ["blocks.5.0", "blocks.5.1"], "networks": LONGER}
+
+COMPUTED = {
+    "nothing": ((), {}, Counter()),
+    "a setting of the ablation": (["all"], {"cam": {"background_threshold": 0.3}}, Counter(render_report=1)),
+    "a layer of the ablation, whose proxy masks exist": (
+        ["all"], {"layer": "blocks.6"},
+        Counter(train_segmenter=2, compute_logits=6, decide_masks=6, score_predictions=2, render_report=1),
+    ),
+    "a layer more in the ablation": (
+        ["ablation"], {"ablation": {"layers": ["blocks.5.0", "blocks.5.1", "blocks.6"]}},
+        NEW_LAYER + Counter(compare_seeds=1),
+    ),
+    "a round more": (
+        ["all", "upper_bound"], {"segmenter": {"rounds": 3}}, NEW_ROUND + Counter(compare_upper_bound=1),
+    ),
+    "a test CRF for the last round": (
+        ["all"], {"crf": {"test": {"bilateral_srgb": 9}}, "segmenter": {"rounds": 1}},
+        Counter(decide_masks=2, score_predictions=1, render_report=1),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("change", COMPUTED)
+def test_a_change_after_a_computed_run_re_runs_the_jobs_that_depend_on_it(run, change):
+    targets, config, expected = COMPUTED[change]
+    assert run.planned(*targets, config=config) == expected
+
+
+def test_tables_leave_a_row_empty_or_train_what_it_needs(run):
+    empty = run.planned("tables", config={"tables": {**MORE, "missing": "empty"}})
+    assert empty and set(empty) <= {rule for rule in run.first_plan if rule.startswith("build_table")}
+    trained = run.planned("tables", config={"tables": {**MORE, "missing": "run"}})
+    assert trained["train_segmenter"] == 3  # blocks.5.0, and two rounds of ResNet-18

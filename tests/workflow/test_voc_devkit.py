@@ -25,13 +25,11 @@ TARGETS = ("all", "ablation", "upper_bound", "submission")
 
 @pytest.fixture(scope="module")
 def archives(tmp_path_factory):
-    """The three archives of VOC, unpacked. Do not change them."""
     return write_mini_voc(tmp_path_factory.mktemp("voc"))
 
 
 @pytest.fixture(scope="module")
 def voc(checkout, archives) -> Run:
-    """All targets on VOC's trainaug, with the masks of SBD, and on the test devkit."""
     folders = {"root": str(archives.trainval), "sbd": str(archives.sbd), "test_root": str(archives.test)}
     changes = {"test_list": "test", "sbd_masks": True, "counts_known": False}
     dataset = dataset_of(checkout, "voc2012", **folders, **changes)
@@ -45,25 +43,21 @@ def test_the_index_has_trainaug_val_and_test(voc, archives):
     index = voc.index()
     assert index.classes == ("background", *VOC_CLASSES)
     for split, expected in {"train": TRAINAUG, "val": VAL}.items():
-        assert {row.id: row.tags for row in index.of_split(split)} == {
-            name: tags(objects) for name, objects in expected.items()
-        }
+        found = {row.id: row.tags for row in index.of_split(split)}
+        assert found == {name: tags(objects) for name, objects in expected.items()}
     assert {row.id: row.tags for row in index.of_split("test")} == dict.fromkeys(TEST, ())
     for row in index.images:
         assert (row.width, row.height) == size(row.id)
         assert Path(row.path).is_relative_to(archives.test if row.split == "test" else archives.devkit)
 
 
-def test_ground_truth_is_vocs_own_and_otherwise_sbds(voc):
+def test_ground_truth_is_vocs_own_and_otherwise_sbds_and_scores_cover_trainaug_and_val(voc):
     truth, copies = read_ground_truth(voc.results / "ground_truth" / "train"), voc.masks("proxy_masks/truth")
     assert set(truth) == set(copies) == set(TRAINAUG)
     for name, objects in TRAINAUG.items():
         expected = mask(name, objects, borders=name in TRAIN)
         np.testing.assert_array_equal(read_mask(truth[name], 21), expected)
         np.testing.assert_array_equal(copies[name].read(), expected)
-
-
-def test_proxy_masks_and_scores_cover_trainaug_and_val(voc):
     index = voc.index()
     masks = voc.masks("proxy_masks/blocks.5.1")
     assert set(masks) == set(TRAINAUG)
@@ -115,4 +109,4 @@ def test_layer_auto_reuses_what_exists_and_takes_a_layer_of_the_ablation(checkou
     assert [row["layer"] for row in rows] == LAYERS
     assert read_patterns(run.results / "patterns" / "auto")[1] == chosen
     auto, same = run.masks("seed_masks/auto"), run.masks(f"seed_masks/{chosen}")
-    assert {name: file.sha256 for name, file in auto.items()} == {name: file.sha256 for name, file in same.items()}
+    assert [(name, auto[name].sha256) for name in sorted(auto)] == [(n, same[n].sha256) for n in sorted(same)]

@@ -26,7 +26,8 @@ GROUPED = Table(
 TEX_SIGNS = 'a & b % c $ d # e _ f { g } h ~ i ^ j \\ k < l > m | n ` o " p [ q * r'
 
 
-def test_markdown_character_by_character():
+def test_markdown_and_csv_character_by_character():
+    assert csv_text(TABLE) == "seed,mIoU,coverage,images\na_b,55.2,0.976,24\nc|d,55.2,,3\ne,,1.000,\n"
     assert markdown(TABLE) == (
         "# Masks \\| by seed\n"
         "\n"
@@ -38,10 +39,9 @@ def test_markdown_character_by_character():
         "\nOne.\n"
         "\nTwo.\n"
     )
-
-
-def test_csv_character_by_character():
-    assert csv_text(TABLE) == "seed,mIoU,coverage,images\na_b,55.2,0.976,24\nc|d,55.2,,3\ne,,1.000,\n"
+    rows = (("x", 9.0), ("y", 2.0), ("z", 1.0))
+    table = Table("t", ("a", "b"), rows, best=frozenset({"b"}), best_among=frozenset({1, 2}))
+    assert markdown(table).splitlines()[-3:] == ["| x | 9.0 |", "| y | **2.0** |", "| z | 1.0 |"]
 
 
 def test_latex_character_by_character():
@@ -67,22 +67,14 @@ def test_latex_character_by_character():
     )
 
 
-def test_the_best_may_be_among_some_rows_alone():
-    rows = (("x", 9.0), ("y", 2.0), ("z", 1.0))
-    table = Table("t", ("a", "b"), rows, best=frozenset({"b"}), best_among=frozenset({1, 2}))
-    assert markdown(table).splitlines()[-3:] == ["| x | 9.0 |", "| y | **2.0** |", "| z | 1.0 |"]
-
-
 def body(text):
-    """Return the lines of a LaTeX table between header and end."""
-    return re.findall(r"\\midrule\n(.*?)\n?\\bottomrule", text, re.DOTALL)[0].replace(" \\\\", "").splitlines()
+    lines = re.findall(r"\\midrule\n(.*?)\n?\\bottomrule", text, re.DOTALL)[0]
+    return lines.replace(" \\\\", "").splitlines()
 
 
-def test_latex_names_each_group_once():
-    assert body(latex(GROUPED)) == ["a & x & 1", " & y & 2", "\\midrule", "b & z & 3", "\\midrule", "a & w & 5"]
-
-
-def test_latex_rotates_the_header_of_many_columns():
+def test_latex_names_each_group_once_and_rotates_the_header_of_many_columns():
+    groups = ["a & x & 1", " & y & 2", "\\midrule", "b & z & 3", "\\midrule", "a & w & 5"]
+    assert body(latex(GROUPED)) == groups
     names = ("a", *(f"c{n}" for n in range(12)))
     assert "\na & \\rotatebox{90}{c0} & " in latex(Table("t", names, (("x", *range(12)),)))
     assert "rotatebox" not in latex(Table("t", names[:-1], (("x", *range(11)),)))
@@ -100,11 +92,18 @@ def test_special_characters_of_tex_are_escaped():
 
 
 def has_tex():
-    """Return whether there is a TeX with the packages of a table."""
     if not (shutil.which("pdflatex") and shutil.which("kpsewhich")):
         return False
     command = ["kpsewhich", "booktabs.sty", "adjustbox.sty"]
     return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+@pytest.mark.parametrize("table", [TABLE, GROUPED, Table("t", ("a", "b"), (), best_among=frozenset({1}))])
+def test_json_is_read_back(tmp_path, table):
+    write_tables(table, json=tmp_path / "sub/t.json")
+    read = read_table(tmp_path / "sub/t.json")
+    for shown in (markdown, csv_text, latex):
+        assert shown(read) == shown(table)
 
 
 @pytest.mark.skipif(not has_tex(), reason="no TeX here")
@@ -120,39 +119,25 @@ def test_tex_accepts_a_table(tmp_path):
     assert done.returncode == 0, done.stdout[-2000:]
 
 
-@pytest.mark.parametrize("table", [TABLE, GROUPED, Table("t", ("a", "b"), (), best_among=frozenset({1}))])
-def test_json_is_read_back(tmp_path, table):
-    write_tables(table, json=tmp_path / "sub/t.json")
-    read = read_table(tmp_path / "sub/t.json")
-    for shown in (markdown, csv_text, latex):
-        assert shown(read) == shown(table)
-
-
-@pytest.mark.parametrize("content", [b"", b"{}", b'{"title": "t", "header": 1, "rows": []}'])
-def test_malformed_table_is_named(tmp_path, content):
-    (tmp_path / "t.json").write_bytes(content)
-    with pytest.raises(TagsegError, match=r"t\.json: missing, or not a table"):
-        read_table(tmp_path / "t.json")
-
-
 def scores_of(images):
     return Scores(45.0, 46.0, {"background": 90.0, "cat": None}, 80.0, 0.5, images, [[1, 2, 3], [4, 5, 6]])
 
 
-def test_scores_are_read_back(tmp_path):
+def test_scores_are_read_back_and_missing_ground_truth_is_noted_once_per_split(tmp_path):
     path = tmp_path / "scores.json"
     path.write_text(json.dumps({"split": "val", **vars(scores_of(2))}), encoding="utf-8")
     assert read_scores(path) == ScoreFile("val", scores_of(2))
-
-
-@pytest.mark.parametrize("content", ["{}", "[]", '{"split": "val", "other": 1}'])
-def test_malformed_scores_are_named(tmp_path, content):
-    (tmp_path / "scores.json").write_text(content, encoding="utf-8")
-    with pytest.raises(TagsegError, match="not a score file"):
-        read_scores(tmp_path / "scores.json")
-
-
-def test_missing_ground_truth_is_noted_once_per_split():
     files = [ScoreFile(split, scores_of(count)) for split, count in [("train", 0), ("train", 0), ("val", 3)]]
     (note,) = missing_masks(files)
     assert "no image of train has ground truth" in note
+
+
+TABLES = [(read_table, content, "missing, or not a table") for content in ("", "{}", '{"title": "t", "rows": []}')]
+SCORES = [(read_scores, content, "not a score file") for content in ("{}", "[]", '{"split": "val", "other": 1}')]
+
+
+@pytest.mark.parametrize(("read", "content", "message"), TABLES + SCORES)
+def test_malformed_tables_and_scores_are_named(tmp_path, read, content, message):
+    (tmp_path / "t.json").write_text(content)
+    with pytest.raises(TagsegError, match=rf"t\.json: {message}"):
+        read(tmp_path / "t.json")

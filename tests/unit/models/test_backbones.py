@@ -1,21 +1,25 @@
-"""Backbones: resolution, nodes, normalisation, batch norm, and unknown names."""
+"""Backbones: resolution, nodes, normalisation, unknown names. The classifier: scores, CAM, features at a node."""
+
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
+import tagseg
 from seeded_networks import noise, seeded
 from tagseg.models.backbones import Backbone, build_backbone, freeze_batch_norm
-from tagseg.models.classifier import Classifier
+from tagseg.models.classifier import Classifier, feature_extractor, load_classifier
 from tagseg.models.networks import remove_stride
-from tagseg.models.nodes import canonical_node
+from tagseg.models.nodes import CAM_SEED, canonical_node
 from tagseg.models.registry import NETWORKS, architecture
 from tagseg.models.settings import ClassifierSettings
 from tagseg.models.torchvision_compat import torchvision
 from tagseg.runtime.errors import TagsegError
-
-# ------------------------------------------------------------------------------------- resolution
+from tagseg.storage.checkpoints import describe, save_checkpoint
 
 
 @pytest.mark.parametrize("name", ["resnet18", "resnet50", "vgg16", "efficientnet_lite0", "timm:resnet10t"])
@@ -48,8 +52,7 @@ def test_removed_strides_equal_torchvisions_dilation(name, convolutions, dilated
 
 def test_removed_stride_keeps_the_values_at_the_coarse_positions():
     torch.manual_seed(0)
-    strided = torchvision.models.resnet18().layer4.eval()
-    dilated = torchvision.models.resnet18().layer4.eval()
+    strided, dilated = (torchvision.models.resnet18().layer4.eval() for _ in range(2))
     dilated.load_state_dict(strided.state_dict())
     assert remove_stride(dilated, 1) == 2
     maps = torch.randn(1, 256, 12, 12)
@@ -65,56 +68,34 @@ def test_vgg16_has_torchvisions_layers_with_3x3_pools():
         theirs[position] = nn.MaxPool2d(3, 2, padding=1)
     backbone = build_backbone("vgg16", None, 32).eval()
     backbone.network.features.load_state_dict(theirs.state_dict(), strict=True)
-    pixels = noise(64)
     with torch.no_grad():
-        expected = theirs((pixels - backbone.mean) / backbone.std)
-        torch.testing.assert_close(backbone(pixels), expected, rtol=1e-4, atol=1e-6)
+        expected = theirs((noise(64) - backbone.mean) / backbone.std)
+        torch.testing.assert_close(backbone(noise(64)), expected, rtol=1e-4, atol=1e-6)
 
 
-def test_vgg16_starts_with_torchvisions_random_values():
-    """Normal, of variance 2 over the outputs of a kernel, without offsets."""
-    torch.manual_seed(0)
-    features = architecture("vgg16").build(8).features
-    convolutions = [layer for layer in features if isinstance(layer, nn.Conv2d)]
-    assert len(convolutions) == 13
-    for layer in convolutions:
-        assert not layer.bias.any()
-        assert layer.weight.std().item() == pytest.approx((2 / (9 * layer.out_channels)) ** 0.5, rel=0.05)
-
-
-# ------------------------------------------------------------------------------------------ nodes
-
-NODES = [("resnet50", node) for node in ("C41", "C42", "C43", "layer2")]
-NODES += [("resnet18", "layer1.0.conv1"), ("efficientnet_lite0", "blocks.4"), ("timm:resnet10t", "layer3")]
-
-
-@pytest.mark.parametrize(("name", "node"), NODES)
-def test_a_node_gives_what_a_hook_on_the_whole_network_sees(name, node):
-    network, seen = seeded(name, 16), {}
-    backbone = build_backbone(name, None, 16, node).eval()
-    backbone.network.load_state_dict(network.state_dict(), strict=False)
-    module = network.get_submodule(canonical_node(node))
-    module.register_forward_hook(lambda _, __, output: seen.update(maps=output))
-    with torch.no_grad():
-        maps = backbone(noise(64))
-        network((noise(64) - backbone.mean) / backbone.std)
-    assert backbone.channels == seen["maps"].shape[1]
-    tolerance = 1e-5 * seen["maps"].abs().max().item()
-    torch.testing.assert_close(maps, seen["maps"], rtol=1e-5, atol=tolerance)
+NEXT = {"layer4.0": "layer4.1", "blocks.4": "blocks.5", "features.14": "features.17"}
 
 
 @pytest.mark.parametrize(
-    ("name", "node", "last", "first_absent"),
-    [
-        ("resnet18", "C41", "layer4.0", "layer4.1"),
-        ("efficientnet_lite0", "blocks.4", "blocks.4", "blocks.5"),
-        ("vgg16", "features.16", "features.14", "features.17"),
-    ],
+    ("name", "node"), [("resnet18", "layer4.0"), ("efficientnet_lite0", "blocks.4"), ("vgg16", "features.14")]
 )
-def test_layers_after_a_node_are_not_built(name, node, last, first_absent):
+def test_layers_after_a_node_are_not_built(name, node):
     with torch.device("meta"):
         modules = dict(build_backbone(name, None, 32, node).network.named_modules())
-    assert last in modules and first_absent not in modules
+    assert node in modules and NEXT[node] not in modules
+
+
+def test_the_papers_names_mean_blocks_of_the_last_stage_and_others_stay():
+    names = {"C41": "layer4.0", "c42": "layer4.1", "C43": "layer4.2"}
+    names |= {name: name for name in ("layer4.0", "blocks.4", "features.30", "C44", CAM_SEED)}
+    assert {name: canonical_node(name) for name in names} == names
+
+
+@pytest.mark.parametrize("module", ["nodes", "registry", "settings"])
+def test_the_configuration_is_checked_without_torch(module):
+    code = f"import sys, tagseg.models.{module}; sys.exit('torch' in sys.modules)"
+    root = Path(tagseg.__file__).parents[1]
+    assert subprocess.run([sys.executable, "-c", code], cwd=root).returncode == 0
 
 
 @pytest.mark.parametrize(
@@ -137,14 +118,10 @@ def test_backbones_that_cannot_be_built_have_a_clear_error(name, stride, node, m
         build_backbone(name, None, stride, node)
 
 
-# ------------------------------------------------------------------------------------- classifiers
-
-CLASSIFIED = {  # pooled node, its channels, available strides
+RESNETS = dict.fromkeys(("resnet50", "resnet101", "resnet152"), ("layer4", 2048, (8, 16, 32)))
+CLASSIFIED = RESNETS | {  # pooled node, its channels, available strides
     "resnet18": ("layer4", 512, (8, 16, 32)),
     "resnet34": ("layer4", 512, (8, 16, 32)),
-    "resnet50": ("layer4", 2048, (8, 16, 32)),
-    "resnet101": ("layer4", 2048, (8, 16, 32)),
-    "resnet152": ("layer4", 2048, (8, 16, 32)),
     "vgg16": ("features.30", 512, (8, 16, 32)),
     "efficientnet_lite0": ("bn2", 1280, (8, 16, 32)),
     "timm:convnext_atto": ("stages.3", 320, (8, 16, 32)),
@@ -165,26 +142,18 @@ def test_every_registered_network_is_a_classifier(name):
         assert scores.shape == (2, 20) and cam.shape == (2, 20, 96 // stride, 128 // stride)
 
 
-# ------------------------------------------------------------------------- normalisation, batch norm
+IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 
 @pytest.mark.parametrize(
-    ("name", "mean", "std"),
-    [
-        ("resnet18", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
-        ("efficientnet_lite0", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
-    ],
+    ("name", "statistics"), [("resnet18", IMAGENET), ("efficientnet_lite0", ((0.5,) * 3, (0.5,) * 3))]
 )
-def test_images_are_normalised_from_0_to_255(name, mean, std):
-    maps = Backbone(nn.Sequential(nn.Identity()), "0", architecture(name))(noise(16).to(torch.uint8))
-    shape = (1, 3, 1, 1)
-    expected = (noise(16).numpy() / 255 - np.reshape(mean, shape)) / np.reshape(std, shape)
-    np.testing.assert_allclose(maps.numpy(), expected, atol=1e-5)
-
-
-def test_normalisation_is_not_part_of_a_checkpoint():
-    keys = Backbone(nn.Sequential(nn.Conv2d(3, 2, 1)), "0", architecture("vgg16")).state_dict()
-    assert list(keys) == ["network.0.weight", "network.0.bias"]
+def test_images_are_normalised_from_0_to_255_and_checkpoints_do_not_hold_how(name, statistics):
+    backbone = Backbone(nn.Sequential(nn.Identity()), "0", architecture(name))
+    mean, std = (np.reshape(one, (1, 3, 1, 1)) for one in statistics)
+    expected = (noise(16).numpy() / 255 - mean) / std
+    np.testing.assert_allclose(backbone(noise(16).to(torch.uint8)).numpy(), expected, atol=1e-5)
+    assert not backbone.state_dict()
 
 
 def test_frozen_batch_norm_stays_frozen_in_training():
@@ -194,3 +163,62 @@ def test_frozen_batch_norm_stays_frozen_in_training():
     network(noise(8)).sum().backward()
     torch.testing.assert_close(dict(network.state_dict()), before, rtol=0, atol=0)
     assert network[1].weight.grad is None and network[0].weight.grad is not None
+
+
+CLASSES = ("background", "cat", "dog", "sheep")
+CLASSIFIER = ClassifierSettings(backbone="timm:resnet10t", weights=None, output_stride=16, dropout=0.5)
+IMAGES = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (2, 3, 48, 64), np.uint8))
+
+
+@pytest.fixture(scope="module")
+def classifier():
+    torch.manual_seed(0)
+    return Classifier(CLASSIFIER, len(CLASSES)).eval()
+
+
+@torch.no_grad()
+def test_cam_is_the_weighted_sum_of_the_maps_and_its_mean_plus_the_bias_the_score(classifier):
+    maps, (scores, cam) = classifier.backbone(IMAGES), classifier.scores_and_cam(IMAGES)
+    assert cam.shape == (2, 3, 3, 4)
+    mean = cam.mean(dim=(2, 3)) + classifier.head.bias
+    torch.testing.assert_close(mean, classifier(IMAGES), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(scores, classifier(IMAGES), rtol=1e-5, atol=1e-5)
+    for position in range(len(IMAGES)):
+        for score, weights in enumerate(classifier.head.weight):
+            expected = sum(weight * plane for weight, plane in zip(weights, maps[position], strict=True))
+            torch.testing.assert_close(cam[position, score], expected, rtol=1e-4, atol=1e-5)
+
+
+@torch.no_grad()
+def test_a_checkpoint_gives_the_same_scores_without_a_weights_file(classifier, tmp_path):
+    path = str(tmp_path / "classifier.pth")
+    trained = CLASSIFIER.model_copy(update={"weights": "imagenet"})
+    save_checkpoint(path, classifier, describe("classifier", CLASSES, trained))
+    loaded = load_classifier(path, CLASSES)
+    assert loaded.settings == CLASSIFIER and not loaded.training
+    torch.testing.assert_close(loaded(IMAGES), classifier(IMAGES), rtol=0, atol=0)
+
+
+NODES = [("resnet50", node) for node in ("C41", "C42", "C43", "layer2")]
+NODES += [("resnet18", "layer1.0.conv1"), ("efficientnet_lite0", "blocks.4"), ("timm:resnet10t", "layer3")]
+
+
+@pytest.mark.parametrize(("name", "node"), NODES)
+@torch.no_grad()
+def test_features_at_a_node_are_what_a_hook_on_the_whole_network_sees(name, node):
+    settings = ClassifierSettings(backbone=name, weights=None, output_stride=16)
+    network, seen, trained = seeded(name, 16), {}, Classifier(settings, 3)
+    trained.backbone.network.load_state_dict(network.state_dict(), strict=False)
+    module = network.get_submodule(canonical_node(node))
+    module.register_forward_hook(lambda _, __, output: seen.update(maps=output))
+    extractor = feature_extractor(trained, node)
+    network((IMAGES - extractor.mean) / extractor.std)
+    assert extractor.channels == seen["maps"].shape[1] and not extractor.training
+    tolerance = 1e-5 * seen["maps"].abs().max().item()
+    torch.testing.assert_close(extractor(IMAGES), seen["maps"], rtol=1e-5, atol=tolerance)
+
+
+def test_features_after_the_trained_layers_are_refused():
+    settings = ClassifierSettings(backbone="timm:mobilenetv3_small_050", weights=None, output_stride=32)
+    with torch.device("meta"), pytest.raises(TagsegError, match="conv_head.*comes after"):
+        feature_extractor(Classifier(settings, 3), "conv_head")  # its random convolution follows the pooled one

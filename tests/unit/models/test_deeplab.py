@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from seeded_networks import SMALL
 from tagseg.models import weights
 from tagseg.models.deeplab import DeepLabLargeFov, LargeFovHead, decimated
 from tagseg.models.registry import architecture
@@ -18,12 +19,11 @@ from tagseg.models.weights import Weights
 PAPER = {"weights": None, "output_stride": 8, "head_channels": 1024, "head_dilation": 12}
 VGG = SegmenterSettings(backbone="vgg16", **PAPER)
 RESNET = SegmenterSettings(backbone="resnet101", **PAPER)
-SMALL = SegmenterSettings(backbone="timm:resnet10t", weights=None, output_stride=16, head_channels=8, head_dilation=2)
 
 
-def on_paper(settings):
+def on_paper(settings, classes=21):
     with torch.device("meta"):  # shapes without millions of weights
-        return DeepLabLargeFov(settings, 21).eval()
+        return DeepLabLargeFov(settings, classes).eval()
 
 
 @pytest.fixture(scope="module")
@@ -31,61 +31,31 @@ def largefov():
     return on_paper(VGG)
 
 
-@pytest.fixture(scope="module")
-def resnet_largefov():
-    return on_paper(RESNET)
-
-
-def vgg_layers(model, kind):
-    return [layer for layer in model.backbone.modules() if type(layer) is kind]
-
-
-# ------------------------------------------------------------------------------- the paper's networks
-
-
-def test_pools_are_3x3_and_the_last_two_keep_the_resolution(largefov):
-    pools = vgg_layers(largefov, nn.MaxPool2d)
-    assert [pool.kernel_size for pool in pools] == [3] * 5
-    assert [pool.stride for pool in pools] == [2, 2, 2, 1, 1]
-
-
-def test_conv5_alone_is_dilated(largefov):
-    convolutions = vgg_layers(largefov, nn.Conv2d)
-    assert [layer.dilation for layer in convolutions] == [(1, 1)] * 10 + [(2, 2)] * 3
-    assert [layer.padding for layer in convolutions] == [(1, 1)] * 10 + [(2, 2)] * 3
-
-
-def test_the_average_pool_after_pool5_keeps_the_resolution(largefov):
-    assert (largefov.smooth.kernel_size, largefov.smooth.stride, largefov.smooth.padding) == (3, 1, 1)
-
-
-@pytest.mark.parametrize(("size", "positions"), [(241, 31), (321, 41), (328, 41), (401, 51)])
-@pytest.mark.parametrize("network", ["largefov", "resnet_largefov"])
-def test_positions_of_the_papers_inputs(network, size, positions, request):
-    model = request.getfixturevalue(network)
-    scores = model(torch.zeros(1, 3, size, size + 8, device="meta"))
-    assert scores.shape == (1, 21, positions, positions + 1)  # 8 pixels more are a position more
-
-
-def convolution(inputs, outputs, side=1, bias=1):
-    return side * side * inputs * outputs + bias * outputs
-
-
 def parameters(module):
     return sum(parameter.numel() for parameter in module.parameters())
 
 
-def head_parameters(inputs):
-    fc6, fc7, scores = convolution(inputs, 1024, 3), convolution(1024, 1024), convolution(1024, 21)
-    return fc6 + fc7 + scores
+def test_vgg16_has_the_papers_layers(largefov):
+    layers = list(largefov.backbone.modules())
+    pools = [layer for layer in layers if type(layer) is nn.MaxPool2d]
+    assert [(pool.kernel_size, pool.stride) for pool in pools] == [(3, 2)] * 3 + [(3, 1)] * 2
+    convolutions = [layer for layer in layers if type(layer) is nn.Conv2d]
+    places = [(layer.dilation, layer.padding) for layer in convolutions]
+    assert places == [((1, 1), (1, 1))] * 10 + [((2, 2), (2, 2))] * 3
+    assert (largefov.smooth.kernel_size, largefov.smooth.stride, largefov.smooth.padding) == (3, 1, 1)
+    fc6, *_ = head = largefov.head
+    kinds = [nn.Conv2d, nn.ReLU, nn.Dropout, nn.Conv2d, nn.ReLU, nn.Dropout, nn.Conv2d]
+    assert [type(layer) for layer in head] == kinds
+    assert fc6.dilation == fc6.padding == (12, 12) and head[2].p == head[5].p == 0.5
+    assert (parameters(largefov.backbone), parameters(head)) == (14_714_688, 5_790_741)  # 20M: Chen et al.
 
 
-def test_parameters_of_vgg16(largefov):
-    pairs = [(3, 64), (64, 64), (64, 128), (128, 128), (128, 256), (256, 256), (256, 256), (256, 512)]
-    backbone = sum(convolution(*pair, 3) for pair in pairs + 5 * [(512, 512)])
-    assert parameters(largefov.backbone) == backbone == 14_714_688
-    assert parameters(largefov.head) == head_parameters(512) == 5_790_741
-    assert parameters(largefov) == 20_505_429  # 20M, as Chen et al. give it
+@pytest.mark.parametrize("settings", [VGG, RESNET], ids=["vgg16", "resnet101"])
+def test_positions_of_the_papers_inputs(settings):
+    model = on_paper(settings)
+    for size, positions in {241: 31, 321: 41, 328: 41, 401: 51}.items():
+        scores = model(torch.zeros(1, 3, size, size + 8, device="meta"))
+        assert scores.shape == (1, 21, positions, positions + 1)  # 8 pixels more are a position more
 
 
 def thin(layer):
@@ -100,7 +70,6 @@ def thin(layer):
 
 
 def seen(layers, size, position):
-    """Return the first and the last row of the input of `size` pixels on which a position depends."""
     layers = [layer for layer in layers if isinstance(layer, nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d)]
     pixels = torch.ones(1, 1, size, size, dtype=torch.float64, requires_grad=True)
     nn.Sequential(*map(thin, layers))(pixels)[0, 0, position, position].backward()
@@ -119,40 +88,23 @@ def test_field_of_view_of_vgg16(largefov):
     assert seen(layers, 561, 36) == (first + 8, last + 8)  # the stride
 
 
-def test_head_is_fc6_fc7_and_scores_with_dropout(largefov):
-    kinds = [type(layer) for layer in largefov.head]
-    assert kinds == [nn.Conv2d, nn.ReLU, nn.Dropout, nn.Conv2d, nn.ReLU, nn.Dropout, nn.Conv2d]
-    assert largefov.head[0].dilation == largefov.head[0].padding == (12, 12)
-    assert [layer.p for layer in largefov.head if isinstance(layer, nn.Dropout)] == [0.5, 0.5]
-
-
 def test_another_backbone_has_no_average_pool_and_the_head_follows_its_last_block():
-    with torch.device("meta"):
-        settings = SegmenterSettings(backbone="efficientnet_lite0", weights=None, head_channels=32)
-        model = DeepLabLargeFov(settings, 4).eval()
-        assert isinstance(model.smooth, nn.Identity)
-        assert model.head[0].in_channels == 320  # of blocks.6, not of the 1280 before the pooling
-        assert model(torch.zeros(2, 3, 65, 96)).shape == (2, 4, 5, 6)
+    model = on_paper(SegmenterSettings(backbone="efficientnet_lite0", weights=None, head_channels=32), 4)
+    assert isinstance(model.smooth, nn.Identity)
+    assert model.head[0].in_channels == 320  # of blocks.6, not of the 1280 before the pooling
+    assert model(torch.zeros(2, 3, 65, 96, device="meta")).shape == (2, 4, 5, 6)
 
 
-def test_scores_are_the_head_of_the_smoothed_maps():
+def test_first_scores_are_small_and_unbiased_and_those_of_the_smoothed_maps():
     torch.manual_seed(0)
     model = DeepLabLargeFov(SMALL, 3).eval()
     model.smooth = nn.AvgPool2d(3, 1, padding=1)
     images = torch.randint(0, 256, (1, 3, 48, 48)).float()
     with torch.no_grad():
         torch.testing.assert_close(model(images), model.head(model.smooth(model.backbone(images))))
-
-
-def test_first_scores_are_small_and_unbiased():
-    torch.manual_seed(0)
     head = LargeFovHead(64, 5, 128, 12, 0.0).eval()
-    scores = head(torch.rand(2, 64, 9, 9))
-    assert scores.abs().max() < 1
+    assert head(torch.rand(2, 64, 9, 9)).abs().max() < 1
     assert all((layer.bias == 0).all() for layer in head if isinstance(layer, nn.Conv2d))
-
-
-# ------------------------------------------------------------------ fc6 and fc7 from ImageNet's weights
 
 
 @pytest.fixture(scope="module")
@@ -162,10 +114,7 @@ def features():
 
 
 def fully_connected(first=None, second=None):
-    """Return VGG16's fully connected layers: zeros where nothing is given.
-
-    Expanded tensors need no memory.
-    """
+    """Return VGG16's fully connected layers: zeros where nothing is given. Expanded, they need no memory."""
     zero = torch.zeros(())
     return {
         "classifier.0.weight": zero.expand(4096, 25088) if first is None else first,
@@ -179,34 +128,22 @@ def fully_connected(first=None, second=None):
 
 @pytest.mark.parametrize(("channels", "step"), [(1024, 4), (512, 8), (256, 16), (4096, 1)])
 def test_every_nth_output_is_kept(channels, step):
-    outputs = torch.arange(4096.0)[:, None]
-    state = fully_connected(outputs.expand(4096, 25088), outputs.expand(4096, 4096))
-    head = decimated(Weights("w.pth", state), channels)
+    outputs, second = torch.arange(4096.0)[:, None], torch.rand(4096, 4096)
+    head = decimated(Weights("w.pth", fully_connected(outputs.expand(4096, 25088), second)), channels)
     kept = torch.arange(channels) * step
     assert head["0.weight"].shape == (channels, 512, 3, 3)
-    assert head["3.weight"].shape == (channels, channels, 1, 1)
-    assert all((head[key].flatten(1) == kept[:, None]).all() for key in ("0.weight", "3.weight"))
+    assert (head["0.weight"].flatten(1) == kept[:, None]).all()
+    assert torch.equal(head["3.weight"], second[::step, ::step, None, None])
     assert (head["0.bias"] == kept).all() and (head["3.bias"] == -kept).all()
 
 
-def test_rows_and_columns_0_3_and_6_are_kept_of_every_input_map():
-    state = fully_connected(torch.arange(25088.0).expand(4096, 25088), torch.arange(4096.0).expand(4096, 4096))
-    head = decimated(Weights("w.pth", state), 1024)
-    expected = [
-        [[49 * channel + 7 * row + column for column in (0, 3, 6)] for row in (0, 3, 6)] for channel in range(512)
-    ]
-    assert (head["0.weight"] == torch.tensor(expected, dtype=torch.float32)).all()
-    assert (head["3.weight"][:, :, 0, 0] == torch.arange(0.0, 4096, 4)).all()
-
-
-def test_fc6_answers_like_the_fully_connected_layer(features):
+def test_fc6_answers_like_the_fully_connected_layer():
     """On maps that are 0 except under the kept taps: a 7x7 grid for it, 12 positions apart for fc6."""
     torch.manual_seed(0)
     first = torch.zeros(4096, 25088)
     first[:40] = torch.randn(40, 25088)
-    taps = torch.randn(512, 3, 3)
     coarse, fine = torch.zeros(1, 512, 7, 7), torch.zeros(1, 512, 25, 25)
-    coarse[0, :, ::3, ::3] = fine[0, :, ::12, ::12] = taps
+    coarse[0, :, ::3, ::3] = fine[0, :, ::12, ::12] = torch.randn(512, 3, 3)
     head = LargeFovHead(512, 3, 1024, 12, 0.5).eval()
     head.start_from(Weights("w.pth", fully_connected(first)))
     with torch.no_grad():
@@ -214,65 +151,50 @@ def test_fc6_answers_like_the_fully_connected_layer(features):
         torch.testing.assert_close(head[0](fine)[0, :10, 12, 12], expected[::4], rtol=1e-4, atol=1e-3)
 
 
-@pytest.fixture
-def vgg_file(monkeypatch, features):
-    """`read_state` returns a whole VGG16, once."""
-    monkeypatch.setattr(weights, "read_state", Mock(side_effect=[{**features, **fully_connected()}]))
-    return VGG.model_copy(update={"weights": "vgg16.pth"})
+def started_from(monkeypatch, settings, state, classes):
+    """Return a segmenter that starts from the content of a file of weights."""
+    monkeypatch.setattr(weights, "read_state", Mock(side_effect=[state]))
+    model = DeepLabLargeFov(settings.model_copy(update={"weights": "w.pth"}), classes)
+    monkeypatch.undo()
+    return model
 
 
-def test_a_file_of_vgg16_initialises_backbone_fc6_and_fc7(vgg_file, features, caplog):
+def test_a_file_of_vgg16_initialises_backbone_fc6_and_fc7(monkeypatch, features, caplog):
     caplog.set_level("INFO")
-    model = DeepLabLargeFov(vgg_file, 21)
+    half = {key: value.half() for key, value in fully_connected().items()}
+    model = started_from(monkeypatch, VGG, {**features, **half}, 21)
     torch.testing.assert_close(dict(model.backbone.network.state_dict()), features, rtol=0, atol=0)
     assert not model.head[0].weight.any() and not model.head[3].weight.any()
-    assert (model.head[0].bias == torch.arange(0.0, 4096, 4)).all()
+    assert (model.head[0].bias == torch.arange(0.0, 4096, 4).half()).all()
+    assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
     assert model.head[6].weight.std().item() == pytest.approx(0.01, rel=0.05)  # the classes' are random
     assert model.head.pretrained == (model.head[0], model.head[3])
-    assert "fc6 and fc7 start from the fully connected layers of the weights vgg16.pth" in caplog.messages
-
-
-def test_half_precision_weights_become_float32(features):
-    state = {key: value.half() for key, value in fully_connected().items()}
-    head = LargeFovHead(512, 3, 1024, 12, 0.5)
-    head.start_from(Weights("w.pth", state))
-    assert {parameter.dtype for parameter in head.parameters()} == {torch.float32}
-    assert (head[0].bias == torch.arange(0.0, 4096, 4).half()).all()
+    assert "fc6 and fc7 start from the fully connected layers of the weights w.pth" in caplog.messages
 
 
 def test_the_fully_connected_layers_are_freed(monkeypatch, features):
     whole = {**features, **fully_connected(torch.zeros(4096, 25088))}
     kept = weakref.ref(whole["classifier.0.weight"])
-    monkeypatch.setattr(weights, "read_state", Mock(side_effect=[whole]))
-    model = DeepLabLargeFov(VGG.model_copy(update={"weights": "vgg16.pth"}), 21)
-    monkeypatch.undo()
+    model = started_from(monkeypatch, VGG, whole, 21)
     del whole
     gc.collect()
     assert kept() is None
-    held = {key: value.untyped_storage().nbytes() for key, value in model.state_dict().items()}
-    assert held == {key: 4 * value.numel() for key, value in model.state_dict().items()}
+    state = model.state_dict().values()
+    assert all(value.untyped_storage().nbytes() == 4 * value.numel() for value in state)
 
 
-def without(state, *keys):
-    return {key: value for key, value in state.items() if key not in keys}
+WHOLE = fully_connected()
+UNUSABLE = [
+    (r"no classifier\.0\.weight", {}, 1024),
+    (r"no classifier\.0\.weight", WHOLE | {"classifier.0.weight": torch.zeros(512, 512)}, 1024),
+    (r"no classifier\.3\.bias", {key: WHOLE[key] for key in WHOLE if key != "classifier.3.bias"}, 1024),
+    ("head_channels 1000: no divisor of VGG16's 4096", WHOLE, 1000),
+]
 
 
-UNUSABLE = {
-    "no classifier": ({}, 1024, r"no classifier\.0\.weight"),
-    "another first layer": (
-        {**fully_connected(), "classifier.0.weight": torch.zeros(512, 512)},
-        1024,
-        r"no classifier\.0\.weight",
-    ),
-    "no offsets": (without(fully_connected(), "classifier.3.bias"), 1024, r"no classifier\.3\.bias"),
-    "channels": (fully_connected(), 1000, "head_channels 1000: no divisor of VGG16's 4096"),
-}
-
-
-@pytest.mark.parametrize("case", UNUSABLE)
-def test_with_unusable_weights_fc6_and_fc7_stay_random_and_the_log_says_why(case, caplog):
+@pytest.mark.parametrize(("reason", "state", "channels"), UNUSABLE, ids=range(len(UNUSABLE)))
+def test_with_unusable_weights_fc6_and_fc7_stay_random_and_the_log_says_why(reason, state, channels, caplog):
     caplog.set_level("INFO")
-    state, channels, reason = UNUSABLE[case]
     head = LargeFovHead(8, 3, channels, 12, 0.5)
     before = {key: value.clone() for key, value in head.state_dict().items()}
     head.start_from(Weights("w.pth", state))
@@ -283,7 +205,6 @@ def test_with_unusable_weights_fc6_and_fc7_stay_random_and_the_log_says_why(case
 
 def test_other_backbones_keep_a_random_head(monkeypatch, caplog):
     caplog.set_level("INFO")
-    state = {**architecture("timm:resnet10t").build(32).state_dict(), **fully_connected()}
-    monkeypatch.setattr(weights, "read_state", lambda _: state)
-    model = DeepLabLargeFov(SMALL.model_copy(update={"weights": "w.pth"}), 3)
+    state = {**architecture("timm:resnet10t").build(32).state_dict(), **WHOLE}
+    model = started_from(monkeypatch, SMALL, state, 3)
     assert not model.head[0].bias.any() and caplog.messages == []

@@ -13,14 +13,12 @@ from tagseg.storage.images import VOID
 
 
 def random_maps(count=4, channels=6, height=3, width=5, seed=0):
-    """Return maps (channels, height, width) with a large common mean and unequal variances."""
     rng = np.random.default_rng(seed)
     scales = np.array([5.0, 2, 1, 0.5, 0.2, 0.1])[:channels, None, None]
     return [7 + scales * rng.standard_normal((channels, height, width)) for _ in range(count)]
 
 
 def by_svd(maps):
-    """Return mean and the first two right singular vectors of all centred descriptors at once."""
     rows = np.concatenate([one.reshape(len(one), -1).T for one in maps])
     mean = rows.mean(axis=0)
     return mean, np.linalg.svd(rows - mean, full_matrices=False)[2][:2]
@@ -35,7 +33,6 @@ def test_the_plane_is_that_of_the_singular_vectors():
 
 
 def pairs_in_order(scores, positive):
-    """Return the fraction of (positive, negative) pairs in order, one pair after the other."""
     pairs = list(itertools.product(scores[positive], scores[~positive]))
     return sum(1.0 if one > two else 0.5 if one == two else 0.0 for one, two in pairs) / len(pairs)
 
@@ -45,20 +42,13 @@ def test_the_roc_area_counts_pairs_in_order(seed):
     rng = np.random.default_rng(seed)
     scores, positive = rng.integers(0, 8, 40).astype(float), rng.random(40) < 0.3
     assert area_under_roc(scores, positive) == pytest.approx(pairs_in_order(scores, positive))
-
-
-def test_the_roc_area_of_a_separated_or_a_single_kind():
-    assert area_under_roc(np.arange(4.0), np.arange(4) > 1) == 1
-    assert area_under_roc(np.arange(4.0), np.arange(4) < 2) == 0
-    assert area_under_roc(np.arange(4.0), np.zeros(4, bool)) is None
-    assert area_under_roc(np.arange(4.0), np.ones(4, bool)) is None
+    assert area_under_roc(scores, positive | True) is area_under_roc(scores, positive & False) is None
 
 
 LABELS = np.array([[0, 0, 1, 1, VOID], [0, 0, 1, 2, 2], [0, 0, 0, 0, 0]], np.uint8)
 
 
 def write_layer(path, node, names, sign=1):
-    """Write a shard in which class 1 stands out by `sign` on the first channel."""
     maps = np.stack(random_maps(len(names), seed=len(names))) * 0.1
     maps[:, 0] += 40 * sign * (LABELS == 1)
     with write_maps(path, names, node) as writer:
@@ -71,36 +61,24 @@ def known(name, height, width):
     return LABELS
 
 
-def unknown(*_):
-    return None
-
-
-def cloud(path, truth=known, cam=unknown, names=("a", "b")):
+def cloud(path, truth=known, cam=lambda *_: None, names=("a", "b")):
     with MapShard(path) as shard:
         return cloud_of("low", [shard], names, 1, truth, cam)
 
 
 @pytest.mark.parametrize("sign", [1, -1])
-def test_class_is_on_the_positive_side(tmp_path, sign):
+def test_class_is_on_the_positive_side_by_ground_truth_or_else_by_cam_seeds(tmp_path, sign):
     found = cloud(write_layer(tmp_path / "s.h5", "low", ["a", "b", "c"], sign))
     assert found.labels.tolist() == [label for label in LABELS.ravel() if label != VOID] * 2
     assert found.points.shape == (28, 2)
     assert found.points[found.labels == 1, 0].min() > 0 > found.points[found.labels == 0, 0].max()
     assert found.separation == 1
 
-
-@pytest.mark.parametrize("sign", [1, -1])
-def test_without_ground_truth_the_cam_seeds_decide_the_side(tmp_path, sign):
-    found = cloud(write_layer(tmp_path / "s.h5", "low", ["a", "b"], sign), truth=unknown, cam=known)
-    assert found.labels is None and found.separation is None
-    assert found.points[np.tile(LABELS.ravel(), 2) == 1, 0].min() > 0
-    assert len(found.points) == 30
-
-
-def test_images_without_truth_are_skipped_where_others_have_one(tmp_path):
-    path = write_layer(tmp_path / "s.h5", "low", ["a", "b"])
-    found = cloud(path, truth=lambda name, *size: LABELS if name == "a" else None)
-    assert len(found.labels) == 14
+    without = cloud(tmp_path / "s.h5", truth=lambda *_: None, cam=known)
+    assert without.labels is None and without.separation is None
+    assert without.points[np.tile(LABELS.ravel(), 2) == 1, 0].min() > 0 and len(without.points) == 30
+    some = cloud(tmp_path / "s.h5", truth=lambda name, *size: LABELS if name == "a" else None)
+    assert len(some.labels) == 14, "images without ground truth are skipped"
 
 
 def test_other_classes_do_not_count_for_the_separation(tmp_path):
@@ -109,21 +87,16 @@ def test_other_classes_do_not_count_for_the_separation(tmp_path):
     found = cloud(write_layer(tmp_path / "s.h5", "low", ["a", "b"]), truth=lambda *_: labels)
     judged = np.isin(found.labels, (0, 1))
     expected = pairs_in_order(found.points[judged, 0], found.labels[judged] == 1)
-    assert judged.sum() == 8
-    assert found.separation == pytest.approx(expected)
+    assert judged.sum() == 8 and found.separation == pytest.approx(expected)
 
 
-def test_the_largest_view_that_is_not_mirrored_is_taken(tmp_path):
-    with write_maps(tmp_path / "s.h5", ["a"], "low") as writer:
+def test_shards_of_the_node_alone_and_the_largest_view_that_is_not_mirrored(tmp_path):
+    paths = [write_layer(tmp_path / f"{n}.h5", node, ["a"]) for n, node in enumerate(("layer4.0", "x"))]
+    with write_maps(paths[0], ["a"], "layer4.0") as writer:
         for view, side in ((View(48), 3), (View(96), 6), (View(96, mirrored=True), 6)):
             writer.write(view, 0, np.full((1, 2, side, side), 9.0 if view.mirrored else side))
-    with MapShard(tmp_path / "s.h5") as shard:
-        assert np.array_equal(upright(shard, 0), np.full((2, 6, 6), 6))
-
-
-def test_only_shards_of_the_node_are_opened(tmp_path):
-    paths = [write_layer(tmp_path / f"{n}.h5", node, ["a"]) for n, node in enumerate(("layer4.0", "x"))]
     with open_shards(paths, "layer4.0") as shards:
-        assert [shard.path for shard in shards] == paths[:1]
+        (shard,) = shards
+        assert shard.path == paths[0] and np.array_equal(upright(shard, 0), np.full((2, 6, 6), 6))
     with pytest.raises(TagsegError, match="y: no features of this layer"), open_shards(paths, "y"):
         pass

@@ -1,8 +1,10 @@
-"""The page, read back by a parser of HTML, and by Jinja and docutils as Snakemake does."""
+"""The page, read back by a parser of HTML, and by Jinja and docutils as Snakemake does; versions and costs."""
 
 import base64
 import io
+import platform
 import re
+import subprocess
 from html.parser import HTMLParser
 
 import jinja2
@@ -14,7 +16,7 @@ from PIL import Image
 from tagseg.evaluation.tables import Table
 from tagseg.report import page as report_page
 from tagseg.report.page import Picture, read_picture
-from tagseg.report.run_info import RuleCost
+from tagseg.report.run_info import RuleCost, commit, durations, versions
 from tagseg.report.summary import Number
 from tagseg.report.templates import duration, render
 
@@ -26,8 +28,6 @@ TABLE = Table("T", ("stage", "by", "IoU"), (("a", "x", 1.0), ("b", "", None), ("
 
 
 class Reader(HTMLParser):
-    """Collects the tags, the text outside style sheets, and the addresses of a document."""
-
     def __init__(self, document):
         super().__init__()
         self.tags, self.words, self.addresses = [], [], []
@@ -51,12 +51,10 @@ def as_snakemake(front):
 
 
 def letters(document):
-    """Return the text without white space, which may differ between tags."""
     return "".join(Reader(document).text.split())
 
 
 def made(**changes):
-    """Return a page with little on it."""
     content = {"title": "t", "lead": "l", "headline": [], "summary": TABLE, "tables": {}}
     content |= {"figures": report_page.in_sections([], {"t": None}), "facts": {}, "costs": []}
     content["configuration"] = ""
@@ -74,31 +72,25 @@ def hostile_page():
     )
 
 
-def test_hostile_names_are_text():
+def test_hostile_names_are_text_and_pass_snakemake_unchanged():
     read = Reader(render("report.html.j2", title=HOSTILE, body=hostile_page()))
     assert "script" not in read.tags
-    # Title of the window, title, lead, 3 of the number, 4 of the table, a caption, 2 facts, a rule,
-    # 2 of the configuration.
-    assert read.text.count(HOSTILE) == 1 + 1 + 1 + 3 + 4 + 1 + 2 + 1 + 2
-
-
-def test_hostile_names_pass_snakemake_unchanged():
+    # Titles of the window and the page, lead, number, table, caption, facts, rule, configuration.
+    assert read.text.count(HOSTILE) == 2 + 1 + 3 + 4 + 1 + 2 + 1 + 2
     page = as_snakemake(report_page.front(hostile_page()))
     assert "system-message" not in page and "{% raw %}" not in page
     assert "#rulegraph" in page
-    assert "script" not in Reader(page).tags
-    assert letters(page) == letters(hostile_page())
+    assert "script" not in Reader(page).tags and letters(page) == letters(hostile_page())
 
 
-@pytest.mark.parametrize("line_break", ["\n", "\r\n", "\x0b", "\x0c", "\x1c", "\x85", "\u2028", "\u2029"])
-def test_no_line_break_ends_the_raw_block(line_break):
-    page = made(lead=f"one{line_break}two{line_break}{line_break}.. note:: three")
-    read = as_snakemake(report_page.front(page))
-    assert "system-message" not in read
-    assert letters(read) == letters(page)
+def test_no_line_break_ends_the_raw_block():
+    for end in ["\n", "\r\n", "\x0b", "\x0c", "\x1c", "\x85", "\u2028", "\u2029"]:
+        page = made(lead=f"one{end}two{end}{end}.. note:: three")
+        read = as_snakemake(report_page.front(page))
+        assert "system-message" not in read and letters(read) == letters(page), repr(end)
 
 
-def test_page_needs_no_other_file(tmp_path):
+def test_page_needs_no_other_file():
     document = render("report.html.j2", title="t", body=hostile_page())
     addresses = Reader(document).addresses
     assert document.startswith("<!doctype html>") and not re.search(r"url\(|@import", document)
@@ -116,12 +108,6 @@ def test_table_marks_numbers_and_the_best():
     assert 'class="many"' in made(summary=Table("t", header, ()))
 
 
-def picture_bytes(document):
-    """Return the bytes of the picture, decoded as browsers do: without white space."""
-    (uri,) = re.findall(r'src="data:image/(?:png|jpeg);base64,([^"]*)"', document)
-    return base64.b64decode("".join(uri.split()), validate=True)
-
-
 def test_large_picture_is_embedded_as_jpeg(tmp_path):
     rows, columns = np.indices((700, 600))
     pixels = np.stack([rows % 256, columns % 256, (rows * columns // 97) % 256], axis=2).astype(np.uint8)
@@ -131,23 +117,58 @@ def test_large_picture_is_embedded_as_jpeg(tmp_path):
     (tmp_path / "best_worst.rst").write_text('Ours,\n"best"\n', encoding="utf-8")
     shown = read_picture(path, tmp_path)
     assert (shown.title, shown.width, shown.height, shown.caption) == ("Best worst", 600, 700, 'Ours, "best"')
-    content = picture_bytes(f'<img src="{shown.uri}">')
+    content = base64.b64decode(shown.uri.removeprefix("data:image/jpeg;base64,"))
     assert path.stat().st_size > report_page.LARGE and len(content) < path.stat().st_size / 2
     with Image.open(io.BytesIO(content)) as image:
         assert (image.format, image.size) == ("JPEG", (600, 700))
         assert np.abs(np.asarray(image.convert("RGB"), float) - pixels).mean() < 8
 
 
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (0.0, "0.0 s"),
-        (59.94, "59.9 s"),
-        (59.96, "1 min 00 s"),
-        (3599.4, "59 min 59 s"),
-        (3599.6, "1 h 00 min"),
-        (90000.0, "25 h 00 min"),
-    ],
-)
-def test_durations(seconds, text):
-    assert duration(seconds) == text
+def test_durations():
+    texts = {0.0: "0.0 s", 59.94: "59.9 s", 59.96: "1 min 00 s", 3599.4: "59 min 59 s"}
+    texts |= {3599.6: "1 h 00 min", 90000.0: "25 h 00 min"}
+    assert {seconds: duration(seconds) for seconds in texts} == texts
+
+
+def git(folder, *arguments):
+    command = ["git", "-C", str(folder), "-c", "user.name=n", "-c", "user.email=e", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def test_versions_with_the_commit_of_a_clone(tmp_path, monkeypatch):
+    found = versions(tmp_path)
+    assert found["Python"] == platform.python_version() and found["numpy"] == np.__version__
+    assert "tagseg" not in found, "not a clone"
+    git(tmp_path, "init", "-q")
+    (tmp_path / "a").write_text("1")
+    git(tmp_path, "add", "a")
+    git(tmp_path, "commit", "-q", "-m", "one")
+    revision = git(tmp_path, "rev-parse", "HEAD")[:12]
+    assert versions(tmp_path)["tagseg"] == revision
+    (tmp_path / "a").write_text("2")
+    assert commit(tmp_path) == f"{revision}-dirty"
+    monkeypatch.setenv("PATH", "")
+    assert commit(tmp_path) is None, "no git"
+
+
+BENCHMARKS = {
+    "draw": ["2\t0:00:02\t10\t7", "0.5\t0:00:00\t100.25\t7"],
+    "train/a/round1": ["60\t0:01:00\t900\t7"],
+    "train/b/shard-0": ["91.5\t0:01:31\t-\t-"],
+    "quick": ["0.01\t0:00:00\t0.00\t-"],
+    "page": ["1\t0:00:01\t1\t1"],
+}
+
+
+def test_costs_per_rule_and_of_all(tmp_path):
+    for name, rows in BENCHMARKS.items():
+        path = tmp_path / f"{name}.tsv"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("\n".join(["s\th:m:s\tmax_rss\tmax_vms", *rows, ""]))
+    assert durations(tmp_path, skip="page") == [
+        RuleCost("train", 2, 151.5, 91.5, 900.0),
+        RuleCost("draw", 2, 2.5, 2.0, 100.25),
+        RuleCost("quick", 1, 0.01, 0.01, None),
+        RuleCost("all", 5, 154.01, 91.5, 900.0),
+    ]
+    assert durations(tmp_path / "nowhere") == []

@@ -1,8 +1,7 @@
-"""The figures of the paper: by their objects, and from their scripts on tiny inputs."""
+"""The figures of the paper, by their objects and from their scripts on tiny inputs; which images are shown."""
 
-import json
-import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,20 +11,21 @@ import draw_figure_1
 import draw_figure_3
 import draw_figure_4
 import draw_figure_5
-from helpers import image_rows
+from helpers import image_rows, run_script
 from tagseg.patterns.class_patterns import ClassPattern, write_patterns
 from tagseg.patterns.projection import Cloud
 from tagseg.patterns.subsets import write_subsets
+from tagseg.report import examples
 from tagseg.report.mask_grids import Example
 from tagseg.report.palettes import BLUE, ORANGE
 from tagseg.report.paper_figures import BACKGROUND, NO_TRUTH, localization, variance_bars
 from tagseg.report.plots import write_figure
-from tagseg.runtime import commandline
+from tagseg.runtime.errors import TagsegError
 from tagseg.storage.feature_shards import View, write_maps
 from tagseg.storage.ground_truth import write_ground_truth
 from tagseg.storage.images import write_mask
-from tagseg.storage.index import Index, read_index, write_index
-from tagseg.storage.mask_shards import write_mask_shard
+from tagseg.storage.index import ImageRecord, Index, read_index, write_index
+from tagseg.storage.mask_shards import read_mask_shards, write_mask_shard
 
 CLASSES = ("background", "cat", "dog", "emu")
 LAYERS = {"C41": "layer4.0", "C42": "layer4.1"}
@@ -34,103 +34,46 @@ SCRIPTS = {1: draw_figure_1, 3: draw_figure_3, 4: draw_figure_4, 5: draw_figure_
 TAGS = (("cat",), ("dog",), ("cat", "dog"), ("dog",), ("cat",), ("dog", "cat"))
 
 
-def legend_texts(figure):
-    return [text.get_text() for legend in figure.legends for text in legend.get_texts()]
-
-
-def words(figure):
-    return [text.get_text() for text in figure.texts]
-
-
-def row(label=1):
-    mask = np.zeros((30, 40), np.uint8)
-    mask[5:15] = label
-    image = np.random.default_rng(0).integers(0, 256, (30, 40, 3), dtype=np.uint8)
-    return Example("one", ("cat",), image, (mask,))
-
-
-def cloud(count=200, labels=(0, 1, 2), separation=0.913):
+def test_panels_have_titles_and_points_of_the_colour_of_their_class_and_do_not_overlap(tmp_path):
     rng = np.random.default_rng(0)
-    places = rng.standard_normal((count, 2))
-    chosen = None if labels is None else rng.choice(np.array(labels, np.uint8), count)
-    return Cloud("$C_41$", places, chosen, None if labels is None else separation)
-
-
-def located(*clouds, rows=None, classes=CLASSES, masks=1):
-    rows = [replace(one, masks=one.masks * masks) for one in rows or [row()]]
-    return localization(rows, ("image", *(["mask"] * masks)), classes, clouds, "$c_at$", 0)
-
-
-def points(axes):
-    """Return (x, y, colour) of each point of a panel."""
-    return [
-        (*place, tuple(np.round(colour[:3] * 255).astype(int)))
-        for dots in axes.collections
-        for place, colour in zip(dots.get_offsets(), dots.get_facecolors(), strict=True)
-    ]
-
-
-def rgb(colour):
-    return tuple(bytes.fromhex(colour[1:]))
-
-
-def test_points_have_the_colour_of_their_class():
-    one = cloud()
-    *_, panel = located(one).axes
-    colours = {0: rgb(BACKGROUND.colour), 1: rgb(BLUE), 2: rgb(ORANGE)}
-    expected = {(*place, colours[label]) for place, label in zip(one.points, one.labels, strict=True)}
-    assert set(points(panel)) == expected
-    assert all(dots.get_rasterized() for dots in panel.collections)
-
-
-def test_panels_have_titles_and_do_not_overlap(tmp_path):
-    figure = located(cloud(), cloud(labels=None), cloud(), masks=3)
+    one = Cloud("$C_41$", rng.standard_normal((200, 2)), rng.choice(np.array([0, 1, 2], np.uint8), 200), 0.913)
+    grey, *others = (np.array([*bytes.fromhex(colour[1:])]) / 255 for colour in (BACKGROUND.colour, BLUE, ORANGE))
+    row = Example("one", ("cat",), np.zeros((30, 40, 3), np.uint8), (np.ones((30, 40), np.uint8),) * 3)
+    clouds = (one, replace(one, labels=None, separation=None), one)
+    figure = localization([row], ("image", *["mask"] * 3), CLASSES, clouds, "$c_at$", 0)
     write_figure(tmp_path / "figure.png", figure)
     titles = [axes.get_title() for axes in figure.axes[4:]]
     assert titles == ["$C_41$\n1st component: ROC area 91.3 %", "$C_41$"] + titles[:1]
-    assert "features of $c_at$, by layer" in words(figure)
     boxes = [axes.get_tightbbox() for axes in figure.axes]
     assert not any(one.overlaps(two) for one in boxes for two in boxes if one is not two)
     assert figure.legends[0].get_window_extent().y1 < min(box.y0 for box in boxes)
+    for panel, known in zip(figure.axes[4:], (True, False, True), strict=True):
+        places = np.concatenate([dots.get_offsets() for dots in panel.collections])
+        colours = np.concatenate([dots.get_facecolors()[:, :3] for dots in panel.collections])
+        for place, colour in zip(places, colours, strict=True):
+            label = one.labels[(one.points == place).all(axis=1).argmax()] if known else 0
+            assert colour == pytest.approx((grey, *others)[label])
+    alone = localization([row], ("image", *["mask"] * 3), CLASSES, clouds[1:2], "$c_at$", 0)
+    assert NO_TRUTH in [text.get_text() for text in alone.texts]
 
 
-def test_points_without_ground_truth_have_one_colour_and_a_note():
-    figure = located(cloud(labels=None))
-    assert {colour for *_, colour in points(figure.axes[-1])} == {rgb(BACKGROUND.colour)}
-    assert NO_TRUTH in words(figure) and legend_texts(figure) == ["cat"]
-
-
-def fractions(first, count=50):
-    return np.array([first, *np.linspace(first / 3, 0.001, count - 1)])
-
-
-def test_bars_of_the_first_layer_and_lines_of_the_others(tmp_path):
-    by_layer = {"C41": fractions(0.12), "C42": fractions(0.2), "$C_43$": fractions(0.3, 7)}
-    figure = variance_bars({"$d_og$": by_layer})
-    (axes,) = figure.axes
-    (bars,) = axes.containers
-    assert [bar.get_height() for bar in bars] == pytest.approx(100 * by_layer["C41"])
+def test_bars_of_the_first_layer_and_lines_of_the_others():
+    by_layer = {"C41": np.linspace(0.12, 0.01, 50), "C42": np.linspace(0.2, 0.01, 50), "$C_43$": np.ones(7)}
+    (axes,) = variance_bars({"$d_og$": by_layer}).axes
+    assert [bar.get_height() for bar in axes.containers[0]] == pytest.approx(100 * by_layer["C41"])
     assert [len(line.get_xdata()) for line in axes.lines] == [50, 7]
     assert axes.lines[0].get_ydata() == pytest.approx(100 * by_layer["C42"])
-    assert [text.get_text() for text in axes.texts] == ["12.0 %", "4.0 %"]
     assert [text.get_text() for text in axes.get_legend().get_texts()] == list(by_layer)
-    assert axes.get_title() == "$d_og$"
-    write_figure(tmp_path / "figure.png", figure)
 
 
-def pattern(first):
-    return ClassPattern(np.array([1.0, 0]), np.zeros(2), fractions(first, 5), 9, 0.5)
-
-
-def square_of(one):
+def square_of(row):
     mask = np.zeros((30, 40), np.uint8)
-    mask[8:24, 5:30] = CLASSES.index(one.tags[0])
+    mask[8:24, 5:30] = CLASSES.index(row.tags[0])
     return mask
 
 
 @pytest.fixture
 def finished(tmp_path):
-    """Write what a run leaves for the figures, with ground truth in `true` and none in `untrue`."""
     rows = {}
     for split in ("train", "val"):
         made = image_rows(tmp_path / split, len(TAGS), 40, 30, split=split)
@@ -152,13 +95,12 @@ def finished(tmp_path):
             names = [one.id for one in rows["train"][number::2]]
             with write_maps(tmp_path / f"{layer}-{number}.h5", names, node) as writer:
                 writer.write(View(48), 0, maps[number::2])
-        patterns = {tag: pattern(first) for tag, first in zip(CLASSES[1:], (0.3, 0.2, 0.1), strict=True)}
-        write_patterns(tmp_path / "patterns" / layer, patterns, node)
+        pattern = ClassPattern(np.array([1.0, 0]), np.zeros(2), np.linspace(0.3, 0.01, 5), 9, 0.5)
+        write_patterns(tmp_path / "patterns" / layer, dict.fromkeys(CLASSES[1:], pattern), node)
     return tmp_path
 
 
-def command(folder, figure, truth="true", **settings):
-    """Return the command line of a script on the finished run."""
+def draw(folder, figure, truth="true", **settings):
     train, val = ([folder / f"masks-{split}-{n}" for n in (0, 1)] for split in ("train", "val"))
     split = "val" if figure == 5 else "train"
     index = ["--index", folder / "index", "--ground-truth", folder / truth / split]
@@ -171,22 +113,7 @@ def command(folder, figure, truth="true", **settings):
         5: [*index, "--predictions", *val],
     }
     outputs = ["--png", folder / "out" / "f.png", "--pdf", folder / "out" / "f.pdf"]
-    return [*inputs[figure], "--settings", json.dumps(SETTINGS | settings), *outputs]
-
-
-def run(folder, figure, **options):
-    """Run a script in this process; return its error, None without one."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["script", *map(str, command(folder, figure, **options))])
-        try:
-            return commandline.run(SCRIPTS[figure].main)
-        except SystemExit as end:
-            return end.code
-
-
-def size_of(folder, figure, **options):
-    """Run a script; return the size of its PNG."""
-    assert run(folder, figure, **options) is None
+    run_script(SCRIPTS[figure], *inputs[figure], "--settings", SETTINGS | settings, *outputs)
     with Image.open(folder / "out" / "f.png") as image:
         return image.size
 
@@ -195,7 +122,7 @@ def size_of(folder, figure, **options):
 def test_both_files_are_the_same_every_time(finished, figure):
     contents = []
     for _ in range(2):
-        assert run(finished, figure) is None
+        draw(finished, figure)
         contents.append({path.name: path.read_bytes() for path in (finished / "out").iterdir()})
     assert contents[0] == contents[1] and set(contents[0]) == {"f.png", "f.pdf"}
     assert contents[0]["f.pdf"].startswith(b"%PDF") and b"CreationDate" not in contents[0]["f.pdf"]
@@ -203,35 +130,29 @@ def test_both_files_are_the_same_every_time(finished, figure):
 
 @pytest.mark.parametrize(("figure", "widths"), [(1, (1352, 1016)), (4, (1352, 1016)), (5, (2078, 1406))])
 def test_without_ground_truth_its_column_is_missing(finished, figure, widths):
-    found = [size_of(finished, figure, truth=truth)[0] for truth in ("true", "untrue")]
+    found = [draw(finished, figure, truth=truth)[0] for truth in ("true", "untrue")]
     assert found == pytest.approx(widths, abs=2)
 
 
-@pytest.mark.parametrize("figure", SCRIPTS)
-def test_unknown_class_is_refused(finished, figure):
-    error = run(finished, figure, classes=["gnu"])
-    assert error.startswith("error: figures.classes: ")
-    assert "'gnu'" in error and error.endswith("Use one of cat, dog, emu.")
-    assert not (finished / "out").exists()
+UNKNOWN = ({"classes": ["gnu"]}, "^figures.classes: .*'gnu'.*Use one of cat, dog, emu.$")
+REFUSED = [(figure, *UNKNOWN) for figure in SCRIPTS]
+REFUSED += [
+    (1, {"classes": ["emu"]}, "figures.classes: no image of train has the tag 'emu'"),
+    (1, {"layers": ["C41", "C43"]}, "no features of this layer"),
+]
 
 
-@pytest.mark.parametrize(
-    ("figure", "settings", "message"),
-    [
-        (1, {"classes": ["emu"]}, "figures.classes: no image of train has the tag 'emu'"),
-        (1, {"layers": ["C41", "C43"]}, "no features of this layer"),
-    ],
-)
-def test_settings_without_data_are_refused(finished, figure, settings, message):
-    assert message in run(finished, figure, **settings)
+@pytest.mark.parametrize(("figure", "settings", "message"), REFUSED)
+def test_unknown_classes_and_settings_without_data_are_refused(finished, figure, settings, message):
+    with pytest.raises(TagsegError, match=message):
+        draw(finished, figure, **settings)
     assert not (finished / "out").exists()
 
 
 def test_a_message_replaces_a_figure_without_images(finished):
-    for figure in (4, 5):
-        assert size_of(finished, figure, classes=["emu"]) == (910, 260)
+    assert draw(finished, 4, classes=["emu"]) == draw(finished, 5, classes=["emu"]) == (910, 260)
     write_index(finished / "index", Index(CLASSES, tuple(image_rows(finished / "other", 2, tags=("cat",)))))
-    assert size_of(finished, 5) == (910, 260), "no val"
+    assert draw(finished, 5) == (910, 260), "no val"
 
 
 def test_the_class_with_the_largest_subset_is_shown(finished):
@@ -241,3 +162,81 @@ def test_the_class_with_the_largest_subset_is_shown(finished):
     write_subsets(subsets, {"cat": ("train-0", "train-2"), "dog": ("train-1", "train-3"), "emu": ()})
     assert draw_figure_1.shown_class(index, subsets, None) == "dog"
     assert draw_figure_1.shown_class(index, subsets, ["emu"]) == "emu"
+
+
+PAIR = ("background", "cat", "dog")
+CAT, DOG, BOTH = ("cat",), ("dog",), ("cat", "dog")
+
+
+def rows_with(*tags):
+    return [ImageRecord(f"p{n}", "", 1, 1, "train", one) for n, one in enumerate(tags)]
+
+
+def test_examples_are_spread_over_the_classes_and_those_with_ground_truth_preferred_if_they_suffice():
+    rows = rows_with(*[CAT] * 20, *[DOG] * 2, ("emu",), ("fox",), *[BOTH, ("emu", "fox")] * 3)
+    assert examples.choose(rows, 6) == examples.choose(rows[::-1], 6)
+    chosen = [row.tags for row in examples.choose(rows, 6)]
+    assert sorted(chosen[:4]) == [CAT, DOG, ("emu",), ("fox",)]
+    assert sorted(chosen[4:]) == [BOTH, ("emu", "fox")]
+    rows = rows_with(*[CAT] * 4)
+    truths = {row.id: Path("m.png") for row in rows[1:]}
+    assert {row.id for row in examples.choose(rows, 3, truths)} == set(truths)
+    assert len(examples.choose(rows, 4, truths)) == 4
+
+
+def square_mask(label, corner):
+    mask = np.zeros((30, 40), np.uint8)
+    mask[corner : corner + 14, corner : corner + 20] = label
+    return mask
+
+
+@pytest.fixture
+def val(tmp_path):
+    """Three images of val: index, predictions and ground truth. The true square is at (8, 8)."""
+    rows = image_rows(tmp_path / "images", 3, 40, 30, split="val", tags=CAT)
+    truths = {row.id: tmp_path / "true" / f"{row.id}.png" for row in rows}
+    for path in truths.values():
+        write_mask(path, square_mask(1, 8))
+    write_mask_shard(tmp_path / "masks", [(row.id, square_mask(1, 6 + n)) for n, row in enumerate(rows)])
+    return Index(PAIR, tuple(rows)), read_mask_shards([tmp_path / "masks"]), truths
+
+
+def test_images_are_ranked_by_their_own_miou(val):
+    index, masks, truths = val
+    ranked = examples.rank(index.images, masks, index, truths)
+    # The predicted squares are at (6, 6), (7, 7) and (8, 8): the last one is exact.
+    assert [row.id for _, row in ranked] == ["2", "1", "0"]
+    # 1: 13 * 19 of 280 pixels in common, 313 in the union; background 1200 - 313 and 1200 - 247.
+    assert ranked[1][0] == pytest.approx((100 * 247 / 313 + 100 * (1200 - 313) / (1200 - 247)) / 2)
+    places = {"2": "mIoU 100 %, rank 1", "1": "mIoU 86 %, rank 2", "0": "mIoU 75 %, rank 3"}
+    assert examples.at_even_ranks(ranked, 6) == {name: f"{place} of 3" for name, place in places.items()}
+
+
+@pytest.mark.parametrize("count", range(12))
+def test_no_image_is_best_and_worst(count):
+    ranked, names = [(100.0 - n, row) for n, row in enumerate(rows_with(*[CAT] * count))], range(count)
+    best, worst = ([int(name[1:]) for name in part] for part in examples.best_and_worst(ranked, 4))
+    assert best == list(names[: len(best)]) and worst == list(names[::-1][: len(worst)])
+    assert not set(best) & set(worst)
+    assert len(best) + len(worst) == min(count, 8) and 0 <= len(best) - len(worst) <= 1
+
+
+def test_configured_classes_limit_the_choice():
+    rows, index = rows_with(CAT, DOG, BOTH, ()), Index(PAIR, ())
+    assert [row.tags for row in examples.with_tags_of(rows, ["cat"], index)] == [CAT, BOTH]
+    assert examples.with_tags_of(rows, None, index) == rows[:3]
+    for name in ("emu", "background"):
+        with pytest.raises(TagsegError, match=f"figures.classes: .* '{name}' .* Use one of cat, dog"):
+            examples.with_tags_of([], ["cat", name], index)
+
+
+def test_columns_without_masks_are_skipped(val):
+    index, masks, truths = val
+    lines = [examples.example(row, "x", index, {"1": truths["1"]}, masks) for row in index.images]
+    assert [line.masks[1] is None for line in lines] == [True, False, True]
+    assert lines[0].remarks == ("cat", "x")
+    columns = ("image", "ours", "truth")
+    assert examples.without_empty_columns(lines, columns) == (lines, columns)
+    kept, some = examples.without_empty_columns(lines[:1], columns)
+    assert some == columns[:2] and kept[0].masks == lines[0].masks[:1]
+    assert len(examples.grid(lines[:1], columns, index).axes) == 2

@@ -1,125 +1,110 @@
-"""Figures are judged by their objects (texts, lengths of bars) and by the PNG that they become."""
+"""Figures are judged by their objects (texts, places, lengths of bars) and by the PNG that they become."""
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from tagseg.patterns.layer_choice import Candidate
-from tagseg.report.plots import (
-    explained_variance,
-    layer_choice,
-    layer_title,
-    per_class,
-    seed_comparison,
-    training_curves,
-    write_figure,
-)
+from tagseg.report import plots
+from tagseg.report.mask_grids import Example, qualitative
+from tagseg.report.palettes import OKABE_ITO, OPACITY, ClassStyle, class_styles, overlay_labels
 
-
-def legend_texts(holder):
-    legends = [one for one in [*getattr(holder, "legends", ()), *_axes_legends(holder)] if one]
-    return [text.get_text() for legend in legends for text in legend.get_texts()]
-
-
-def _axes_legends(figure):
-    return [axes.get_legend() for axes in figure.axes]
+CLASSES = ("background", "cat", "dog")
 
 
 def texts(figure):
-    return [text.get_text() for text in [*figure.texts, *(t for axes in figure.axes for t in axes.texts)]]
+    """Return the texts of legends, and all others but titles and ticks."""
+    legends = [*figure.legends, *(axes.get_legend() for axes in figure.axes)]
+    shown = [*figure.texts, *(text for axes in figure.axes for text in axes.texts)]
+    legend = [text.get_text().strip() for one in legends if one for text in one.get_texts()]
+    return legend, [text.get_text() for text in shown]
 
 
-def as_picture(figure, path):
-    """Write the figure, and return its size and the number of its colours."""
-    write_figure(path, figure)
+def size_of_picture(figure, path):
+    plots.write_figure(path, figure)
     with Image.open(path) as image:
-        assert image.format == "PNG"
-        return image.size, len(np.unique(np.asarray(image.convert("RGB")).reshape(-1, 3), axis=0))
+        assert len(np.unique(np.asarray(image.convert("RGB")).reshape(-1, 3), axis=0)) > 20
+        return image.size
 
 
-def log(*losses):
-    return [{"epoch": n, "loss": loss, "head_lr": 0.1, "seconds": 30.0} for n, loss in enumerate(losses, 1)]
+def drawn(figure, path):
+    """Return the legend, the numbers of the first panel, its other texts and labels, of a figure that is not empty."""
+    axes, (legend, shown) = figure.axes[0], texts(figure)
+    size_of_picture(figure, path)
+    bars = [[bar.get_width() for bar in bars] for bars in axes.containers]
+    lines = [list(map(float, line.get_ydata())) for line in axes.lines]
+    return legend, bars or lines, [*shown, *(label.get_text() for label in axes.get_yticklabels())]
 
 
-def test_names_are_not_formulas(tmp_path):
-    odd = ("background", "$a^$ b$", "_c")
-    bars = per_class(dict.fromkeys(odd, 50.0), 50.0)
-    lines = explained_variance({name: np.array([0.5, 0.2, 0.1]) for name in odd[1:]})
-    for number, figure in enumerate((bars, lines)):
-        as_picture(figure, tmp_path / f"{number}.png")
-    assert [text.strip() for text in legend_texts(lines)[:-1]] == ["$a^$ b$", "_c"]
+def test_plots_have_their_numbers_and_names(tmp_path):
+    logs = [{"epoch": n, "loss": 1 / n, "head_lr": 0.1, "seconds": 30.0} for n in (1, 2)]
+    curves = plots.training_curves({"classifier": logs, "round 1": logs, "round 2": 2 * logs})
+    names = ["classifier (1 min 00 s)", "round 1 (1 min 00 s)", "round 2 (2 min 00 s)"]
+    assert drawn(curves, tmp_path / "1.png")[:2] == (names, [[1, 0.5]]) and len(curves.axes[1].lines) == 2
+    variance = plots.explained_variance({"$a^$ _c": np.array([0.25, 0.125]), "dog": np.array([0.5, 0.25])})
+    legend, lines, _ = drawn(variance, tmp_path / "2.png")
+    assert legend == ["dog", "$a^$ _c", "mean (first: 37.5 %)"] and lines == [[50, 25], [25, 12.5], [37.5, 18.75]]
+    seeds = plots.seed_comparison([("low", 50.0, 60.0), ("last", 40.0, 45.5), ("cam", 30.0, None)])
+    legend, (before, after), shown = drawn(seeds, tmp_path / "3.png")
+    assert legend == ["before CRF", "after CRF"] and {"low", "last", "cam", "45.5"} <= set(shown)
+    assert before == [50, 40, 30] and after == pytest.approx([60, 45.5, np.nan], nan_ok=True)
+    classes = plots.per_class({"background": 90.0, "$c_at$": 0.0, "dog": 60.0, "emu": None}, 50.0)
+    legend, bars, shown = drawn(classes, tmp_path / "4.png")
+    assert (legend, bars, shown[-3:]) == (["mean 50.0"], [[90, 60, 0]], ["background", "dog", "$c_at$"])
+    assert classes.get_supxlabel() == "do not occur: emu"
+    layers = [Candidate("blocks.5.0", 0.4, 0.25), Candidate("$blocks_$", 0.5, 0.1), Candidate("stem", 0.05, 0.3)]
+    chosen = plots.layer_choice(layers, layers[0])
+    _, lines, shown = drawn(chosen, tmp_path / "5.png")
+    assert lines[:3] == [[0.25], [0.1], [0.3]] and shown[:3] == ["blocks.5.0 (chosen)", "$blocks_$", "stem"]
+    assert list(chosen.axes[0].lines[-1].get_xdata()) == [0.25, 0.25], "half of the highest correlation"
+    assert [plots.layer_title(name) for name in ("layer4.0", "c42", "layer3")] == ["C41", "C42", "layer3"]
 
 
-def test_training_curves_keep_the_two_losses_apart(tmp_path):
-    logs = {"classifier": log(0.6, 0.3), "round 1": log(2, 1.5, 1), "round 2": log(1.2, 1, 0.9)}
-    figure = training_curves(logs)
-    left, right = figure.axes
-    assert [line.get_ydata().tolist() for line in left.lines] == [[0.6, 0.3]]
-    assert [line.get_ydata().tolist() for line in right.lines] == [[2, 1.5, 1], [1.2, 1, 0.9]]
-    assert legend_texts(figure) == ["classifier (1 min 00 s)", "round 1 (1 min 30 s)", "round 2 (1 min 30 s)"]
-    size, colours = as_picture(figure, tmp_path / "curves.png")
-    assert size == (1300, 468)
-    assert colours > 20
+def example(name="one", masks=None):
+    image = np.random.default_rng(0).integers(0, 256, (30, 40, 3), dtype=np.uint8)
+    mask = np.zeros((30, 40), np.uint8)
+    mask[5:15, 5:20], mask[20:25] = 1, 255
+    return Example(name, ("cat",), image, (mask, None) if masks is None else masks)
 
 
-def test_explained_variance_names_each_class_and_the_mean(tmp_path):
-    figure = explained_variance({"cat": np.array([0.3, 0.1]), "dog": np.array([0.5, 0.2, 0.1])})
-    assert legend_texts(figure) == ["dog", "cat", "mean (first: 40.0 %)"]
-    dog, cat, mean = figure.axes[0].lines
-    assert dog.get_ydata() == pytest.approx([50, 20, 10])
-    assert cat.get_xdata().tolist() == [1, 2]
-    assert mean.get_ydata() == pytest.approx([40, 15])
-    assert mean.get_linewidth() > 2 * cat.get_linewidth()
-    assert as_picture(figure, tmp_path / "variance.png")[1] > 20
+def test_a_grid_has_titles_and_the_classes_that_occur_and_its_parts_do_not_overlap(tmp_path):
+    figure = qualitative([example("one"), example("$two_$")], ("image", "$p_$", "truth"), CLASSES)
+    labels = {"image", "$p_$", "truth", "one  ·  cat", "$two_$  ·  cat", "no ground truth"}
+    assert texts(figure)[0] == ["cat", "void"] and labels <= set(texts(figure)[1])
+    width, height = size_of_picture(figure, tmp_path / "grid.png")
+    assert (width, height) == pytest.approx(figure.get_size_inches() * plots.DPI, abs=1)
+    assert 900 < width < 1200 and 500 < height < 800
+    boxes = [axes.get_position() for axes in figure.axes]
+    assert all(0 <= box.x0 < box.x1 <= 1 and 0 < box.y0 < box.y1 < 1 for box in boxes)
+    assert not any(one.overlaps(two) for one in boxes for two in boxes if one is not two)
+    image, proxy, *_ = figure.axes
+    pixels, overlay = example().image, proxy.images[0].get_array()
+    assert np.array_equal(image.images[0].get_array(), pixels) and (overlay[17, 30] == pixels[17, 30]).all()
+    assert np.abs(overlay[10, 10] - (0.4 * pixels[10, 10] + 0.6 * np.array([0, 0x72, 0xB2]))).max() <= 0.5
+    assert {tuple(pixel) for pixel in overlay[21:25].reshape(-1, 3)} == {(255,) * 3, (130,) * 3}
 
 
-def test_seeds_from_top_to_bottom_with_both_bars(tmp_path):
-    figure = seed_comparison([("low", 50.0, 60.0), ("last", 40.0, 45.5), ("cam", 30.0, None)])
-    (axes,) = figure.axes
-    assert [label.get_text() for label in axes.get_yticklabels()] == ["low", "last", "cam"]
-    assert axes.yaxis_inverted()
-    before, after = ([bar.get_width() for bar in bars] for bars in axes.containers)
-    assert before == [50, 40, 30]
-    assert after == pytest.approx([60, 45.5, np.nan], nan_ok=True)
-    assert legend_texts(figure) == ["before CRF", "after CRF"]
-    assert "45.5" in texts(figure)
-    assert as_picture(figure, tmp_path / "seeds.png")[1] > 20
+def test_the_legend_of_many_classes_fits(tmp_path):
+    mask = np.arange(1200).reshape(30, 40) % 30
+    names = ("background", *(f"a rather $long_ name {n}" for n in range(1, 30)))
+    figure = qualitative([example(masks=(mask.astype(np.uint8),))], ("image", "mask"), names)
+    plots.write_figure(tmp_path / "grid.png", figure)
+    box = figure.legends[0].get_window_extent()
+    assert figure.bbox.x0 <= box.x0 and box.x1 <= figure.bbox.x1 and len(texts(figure)[0]) == 29
+    assert box.y1 <= min(axes.get_window_extent().y0 for axes in figure.axes)
 
 
-LAYERS = (Candidate("blocks.5.0", 0.4, 0.25), Candidate("$blocks_$", 0.5, 0.1), Candidate("stem", 0.05, 0.3))
-
-
-def test_layers_by_their_two_numbers_with_the_chosen_one_marked(tmp_path):
-    figure = layer_choice(LAYERS, LAYERS[0])
-    (axes,) = figure.axes
-    *points, needed = axes.lines
-    places = [(line.get_xdata()[0], line.get_ydata()[0]) for line in points]
-    assert places == [(one.mask_correlation, one.colour_coefficient) for one in LAYERS]
-    assert texts(figure) == ["blocks.5.0 (chosen)", "$blocks_$", "stem"]
-    styles = [(line.get_color(), line.get_marker()) for line in points]
-    assert styles == [("#E69F00", "D"), ("#0072B2", "o"), ("#0072B2", "o")]
-    assert list(needed.get_xdata()) == [0.25, 0.25], "half of the highest correlation"
-    assert "CAM" in axes.get_xlabel()
-    assert "colour" in axes.get_ylabel()
-    size, colours = as_picture(figure, tmp_path / "layers.png")
-    assert size == (910, 546)
-    assert colours > 20
-
-
-def test_classes_are_sorted_with_the_mean_as_a_line(tmp_path):
-    figure = per_class({"background": 90.0, "cat": 0.0, "dog": 60.0, "emu": None}, 50.0)
-    (axes,) = figure.axes
-    assert [label.get_text() for label in axes.get_yticklabels()] == ["background", "dog", "cat"]
-    assert [bar.get_width() for bar in axes.patches] == [90, 60, 0]
-    assert axes.lines[0].get_xdata() == [50, 50]
-    assert legend_texts(figure) == ["mean 50.0"]
-    assert figure.get_supxlabel() == "do not occur: emu"
-    assert {"90.0", "60.0", "0.0"} <= set(texts(figure))
-    assert as_picture(figure, tmp_path / "classes.png")[1] > 20
-
-
-@pytest.mark.parametrize(
-    ("name", "title"), [("layer4.0", "C41"), ("c42", "C42"), ("blocks.5.0", "blocks.5.0"), ("layer3", "layer3")]
-)
-def test_layers_have_the_papers_names(name, title):
-    assert layer_title(name) == title
+def test_each_label_is_overlaid_in_its_own_style():
+    styles = list(class_styles(range(1, 37)).values())
+    assert [style.colour for style in styles[7:14]] == list(OKABE_ITO)
+    assert len(set(styles)) == 35 and styles[35] == styles[0], "another texture every seven classes"
+    image = np.random.default_rng(0).integers(0, 256, (80, 120, 3), dtype=np.uint8)
+    mask = np.repeat(np.arange(3, dtype=np.uint8), 40) * np.ones((80, 1), np.uint8)
+    styles = {1: ClassStyle("#E69F00", "plain"), 2: ClassStyle("#0072B2", "stripes")}
+    overlay = overlay_labels(image, mask, styles)
+    assert np.array_equal(overlay[:, :40], image[:, :40])
+    for left, colour, stripes in ((41, (0xE6, 0x9F, 0), 0), (81, (0, 0x72, 0xB2), 0.25)):
+        area = np.s_[:, left : left + 39]
+        blended = (1 - OPACITY) * image[area] + OPACITY * np.array(colour)
+        near, white = np.abs(overlay[area] - blended).max(axis=-1) < 1, (overlay[area] == 255).all(axis=-1)
+        assert (near | white).all() and white.mean() == pytest.approx(stripes, abs=0.1)

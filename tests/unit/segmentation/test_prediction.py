@@ -1,4 +1,4 @@
-"""Multi-scale prediction: against the obvious loop, with and without the CRF, on odd images."""
+"""Multi-scale prediction against the obvious loop, with and without the CRF; its scripts; refined proxy masks."""
 
 import numpy as np
 import pytest
@@ -7,25 +7,21 @@ from PIL import Image
 from torch import nn
 from torch.nn import functional as F
 
-from helpers import image_rows, write_image
+import compute_logits
+import decide_masks
+import refine_masks
+from helpers import image_rows, run_script
+from seeded_networks import CLASSES, SMALL, save_small_segmenter
 from tagseg.models.deeplab import DeepLabLargeFov
 from tagseg.models.inputs import batches, square
-from tagseg.models.settings import SegmenterSettings
 from tagseg.runtime.errors import TagsegError
-from tagseg.segmentation.prediction import (
-    BATCH,
-    Scored,
-    decide_shard,
-    load_segmenter,
-    multi_scale_scores,
-    predict,
-    view_scores,
-)
+from tagseg.segmentation.prediction import BATCH, decide_shard, load_segmenter, multi_scale_scores, predict, view_scores
 from tagseg.segmentation.settings import CrfSettings, InferenceSettings, SegmentStage
-from tagseg.storage.checkpoints import describe, save_checkpoint
 from tagseg.storage.feature_shards import MapShard, write_maps
-from tagseg.storage.images import read_image, resize_map, shrink_image
-from tagseg.storage.index import ImageRecord
+from tagseg.storage.files import digest
+from tagseg.storage.images import read_image, shrink_image
+from tagseg.storage.index import ImageRecord, Index, write_index
+from tagseg.storage.mask_shards import mask_provenance, read_mask_shards, write_mask_shard
 
 CPU = torch.device("cpu")
 
@@ -53,13 +49,6 @@ class TinySegmenter(nn.Module):
 
     def forward(self, images):
         return self.convolution(images.float() / 64 - 2)
-
-
-class ByColour(nn.Module):
-    """Class 0, 1 or 2 by the strongest of red, green and blue, at stride 8."""
-
-    def forward(self, images):
-        return F.avg_pool2d(images.float(), 8, ceil_mode=True) / 20
 
 
 @pytest.fixture(scope="module")
@@ -90,53 +79,36 @@ def test_scores_are_the_mean_of_the_enlarged_scores_of_each_view(images, sizes, 
 
 
 def test_bfloat16_is_near_float32(images):
-    model = TinySegmenter().eval()
-    halves = inference(32, 49, 40, precision="bfloat16")
-    exact = next(multi_scale_scores(model, images[:1], SETTINGS, CPU))
-    near = next(multi_scale_scores(model, images[:1], halves, CPU))
-    assert near.dtype == torch.float32
-    torch.testing.assert_close(near, exact, rtol=0.05, atol=0.05)
-
-
-def coloured_rows(folder, count):
-    """Write images of one strong colour each, of different sizes; its channel is the class."""
-    rows = []
-    for position in range(count):
-        pixels = np.full((6 + position % 4, 9 + position % 5, 3), 40, np.uint8)
-        pixels[..., position % 3] = 200
-        path = folder / f"{position:03}.png"
-        Image.fromarray(pixels).save(path)
-        height, width = pixels.shape[:2]
-        rows.append(ImageRecord(path.stem, str(path), width, height, "test", ()))
-    return rows
+    exact, near = (
+        next(multi_scale_scores(TinySegmenter().eval(), images, inference(32, 49, precision=one), CPU))
+        for one in ("float32", "bfloat16")
+    )
+    torch.testing.assert_close(near, exact, rtol=0.05, atol=0.05)  # near is float32 again
 
 
 @pytest.mark.parametrize(("crf", "processes"), [(None, 2), (CRF, 1), (CRF, 2)])
 def test_predictions_come_in_order(tmp_path, crf, processes):
-    rows = coloured_rows(tmp_path, BATCH + 3)
-    allowed = [(0, 1, 2)] * len(rows)
-    found = list(predict(ByColour(), rows, allowed, stage(crf), CPU, processes))
+    rows = [image_rows(tmp_path / str(n), 1, 9 + n % 5, 6 + n % 4)[0] for n in range(BATCH + 3)]
+    model, allowed = TinySegmenter().eval(), [(0, 1, 2, 3)] * (BATCH + 3)
+    found = list(predict(model, rows, allowed, stage(crf), CPU, processes))
     assert len(found) == len(rows)
-    for position, (row, prediction) in enumerate(zip(rows, found, strict=True)):
-        np.testing.assert_array_equal(prediction.image, read_image(row.path))
+    for row, prediction in zip(rows, found, strict=True):
+        image = read_image(row.path)
+        np.testing.assert_array_equal(prediction.image, image)
         assert prediction.mask.shape == (row.height, row.width)
-        assert (prediction.mask == position % 3).all()
+        expected = obvious(model, image, SETTINGS.sizes, False).argmax(dim=0).numpy()
+        assert (prediction.mask == expected).mean() >= (0.5 if crf else 0.99)
 
 
 @pytest.mark.parametrize("crf", [None, CRF])
 @pytest.mark.parametrize(("width", "height"), [(5, 3), (1, 1), (1, 40)])
-def test_image_smaller_than_the_stride_has_a_mask(tmp_path, crf, width, height):
+def test_image_smaller_than_the_stride_has_a_mask_and_a_missing_one_is_an_error(tmp_path, crf, width, height):
     rows = image_rows(tmp_path, 1, width, height)
     (prediction,) = predict(TinySegmenter().eval(), rows, [(0, 1, 2, 3)], stage(crf), CPU, 1)
-    assert prediction.mask.shape == (height, width)
-    assert prediction.mask.max() <= 3
-
-
-def test_missing_image_is_an_error(tmp_path):
-    rows = image_rows(tmp_path, 1)
+    assert prediction.mask.shape == (height, width) and prediction.mask.max() <= 3
     (tmp_path / "0.png").unlink()
     with pytest.raises(TagsegError, match="no such image"):
-        list(predict(ByColour(), rows, [(0, 1, 2)], stage(), CPU, 1))
+        list(predict(TinySegmenter().eval(), rows, [(0, 1, 2, 3)], stage(crf), CPU, 1))
 
 
 def write_logits(path, model, rows, settings=SETTINGS):
@@ -164,39 +136,100 @@ def test_masks_from_logits_are_those_of_the_network_itself(tmp_path, crf, proces
     assert np.mean([(a != b).mean() for a, b in zip(found, expected, strict=True)]) < 0.01
 
 
-CLASSES = ("background", "cat", "dog")
-NETWORK = SegmenterSettings(backbone="timm:resnet10t", weights=None, output_stride=16, head_channels=8, head_dilation=2)
-
-
-@pytest.fixture
-def segmenter(tmp_path):
+@pytest.mark.parametrize("classes", [CLASSES, CLASSES[:2], ("background", "dog", "cat")])
+def test_a_segmenter_comes_back_from_its_checkpoint_for_its_own_classes(images, tmp_path, classes):
+    save_small_segmenter(tmp_path / "segmenter.pt")
+    if classes != CLASSES:
+        with pytest.raises(TagsegError, match="not a segmenter of these classes"):
+            load_segmenter(tmp_path / "segmenter.pt", classes)
+        return
     torch.manual_seed(0)
-    model = DeepLabLargeFov(NETWORK, 3).eval()
-    description = describe("segmenter", CLASSES, NETWORK)
-    save_checkpoint(tmp_path / "segmenter.pt", model, description)
-    return model, str(tmp_path / "segmenter.pt")
-
-
-def test_a_segmenter_comes_back_from_its_checkpoint(segmenter, tmp_path):
-    model, path = segmenter
-    loaded = load_segmenter(path, CLASSES)
-    image = [read_image(write_image(tmp_path / "a.png", 20, 12))]
-    settings = inference(32, flip=True)
-    expected = next(multi_scale_scores(model, image, settings, CPU))
-    torch.testing.assert_close(next(multi_scale_scores(loaded, image, settings, CPU)), expected)
+    model, loaded = DeepLabLargeFov(SMALL, 3).eval(), load_segmenter(tmp_path / "segmenter.pt", classes)
+    (ours, *_), (expected, *_) = (
+        multi_scale_scores(one, images[:1], inference(32, flip=True), CPU) for one in (loaded, model)
+    )
+    torch.testing.assert_close(ours, expected)
     assert not loaded.training
 
 
-@pytest.mark.parametrize("classes", [CLASSES[:2], ("background", "dog", "cat")])
-def test_a_segmenter_of_other_classes_is_refused(segmenter, classes):
-    with pytest.raises(TagsegError, match="not a segmenter of these classes"):
-        load_segmenter(segmenter[1], classes)
+INFERENCE = {"sizes": [32, 48], "flip": True, "precision": "float32"}
+LOGITS = {"inference": INFERENCE, "longest_side": 32, "deterministic": False}
+MASKS = {"longest_side": 32, "restrict_to_tags": True, "crf": None}
+CRF_SETTINGS = {
+    "gaussian_sxy": 3,
+    "gaussian_compat": 3,
+    "bilateral_sxy": 50,
+    "bilateral_srgb": 5,
+    "bilateral_compat": 10,
+}
 
 
-def test_a_large_image_is_scored_small_and_its_mask_has_its_own_size():
-    rng = np.random.default_rng(5)
-    image = np.kron(rng.integers(0, 256, (3, 4, 3)), np.ones((16, 16, 1))).astype(np.uint8)
-    maps = rng.random((3, 12, 16), np.float32)
-    scored = Scored(shrink_image(image, 16), maps, (0, 2, 5), stage(), image.shape[:2])
-    enlarged = np.stack([resize_map(one, 48, 64) for one in maps])
-    np.testing.assert_array_equal(scored.decide(), np.array((0, 2, 5))[enlarged.argmax(axis=0)])
+@pytest.fixture
+def folder(tmp_path):
+    rows = image_rows(tmp_path / "images", 5, 20, 14, tags=("dog",))
+    write_index(tmp_path / "index", Index(CLASSES, tuple(rows)))
+    save_small_segmenter(tmp_path / "network.pth")
+    return tmp_path
+
+
+def call(script, folder, settings, shard, *arguments):
+    line = ["--index", folder / "index", "--settings", settings, "--shard", shard, "--shards", 2, "--split"]
+    run_script(script, *line, "train", "--checkpoint", folder / "network.pth", "--threads", 1, *arguments)
+
+
+def forward(folder, shard=0):
+    call(compute_logits, folder, LOGITS, shard, "--logits", folder / f"logits-{shard}.h5")
+    return folder / f"logits-{shard}.h5"
+
+
+def decide(folder, logits, **changes):
+    call(decide_masks, folder, MASKS | changes, 0, "--logits", logits, "--masks", folder / "masks")
+    return {name: file.read() for name, file in read_mask_shards([folder / "masks"]).items()}
+
+
+def test_logits_are_the_networks_scores_of_every_view(folder):
+    logits = forward(folder)
+    with MapShard(logits) as shard:
+        assert shard.node == "head" and shard.ids == ("0", "2", "4")
+        sides = {"32": 2, "32-mirrored": 2, "48": 3, "48-mirrored": 3}
+        shapes = {view: maps.shape for view, maps in shard.maps(1).items()}
+        assert shapes == {view: (3, side, side) for view, side in sides.items()}
+        decide(folder, logits)
+        assert shard.origin == mask_provenance(folder / "masks") == digest(folder / "network.pth")
+
+
+def test_masks_have_the_size_and_the_tags_of_the_image_or_every_class(folder):
+    logits = forward(folder)
+    masks = [decide(folder, logits, crf=crf) for crf in (None, CRF_SETTINGS | {"iterations": 2})]
+    free = decide(folder, logits, restrict_to_tags=False)
+    for made in masks:
+        assert set(made) == {"0", "2", "4"}
+        assert all(mask.shape == (14, 20) and set(np.unique(mask)) <= {0, 2} for mask in made.values())
+    assert any((masks[0][name] != free[name]).any() for name in free)
+
+
+def test_logits_of_another_shard_or_network_are_refused(folder):
+    with pytest.raises(TagsegError, match=r"logits-1\.h5: its image ids differ from the index"):
+        decide(folder, forward(folder, shard=1))
+    logits = forward(folder)
+    save_small_segmenter(folder / "network.pth", seed=1)
+    with pytest.raises(TagsegError, match=r"logits-0\.h5: not computed with .*network\.pth\. Delete it"):
+        decide(folder, logits)
+    assert not (folder / "masks").exists()
+
+
+def test_proxy_masks_of_a_single_class_alone_are_refined(tmp_path):
+    rows = []
+    for name, tags in (("0", ("cat",)), ("1", ("cat", "dog"))):
+        Image.new("RGB", (12, 8), "grey").save(tmp_path / f"{name}.png")
+        rows.append(ImageRecord(name, str(tmp_path / f"{name}.png"), 12, 8, "train", tags))
+    write_index(tmp_path / "index", Index(CLASSES, tuple(rows)))
+    dot = np.zeros((8, 12), np.uint8)
+    dot[3, 3] = 1  # on a grey image: the CRF_SETTINGS removes it
+    write_mask_shard(tmp_path / "masks", [(row.id, dot) for row in rows])
+    crf = CRF_SETTINGS | {"iterations": 10, "confidence": 0.7}
+    settings = {"crf": crf, "reference_side": None, "longest_side": 1024}
+    line = ["--index", tmp_path / "index", "--settings", settings, "--shard", 0, "--shards", 1]
+    run_script(refine_masks, *line, "--masks", tmp_path / "masks", "--refined", tmp_path / "refined")
+    refined = read_mask_shards([tmp_path / "refined"])
+    assert [int(refined[row.id].read()[3, 3]) for row in rows] == [0, 1]

@@ -8,7 +8,7 @@ import torch
 
 import refine_masks
 from helpers import image_rows, write_image
-from tagseg.models.inputs import batches, square, to_tensor
+from tagseg.models.inputs import batches, square
 from tagseg.report.examples import example
 from tagseg.runtime.errors import TagsegError
 from tagseg.segmentation.prediction import decide_shard
@@ -19,101 +19,62 @@ from tagseg.storage.index import Index
 from tagseg.storage.mask_shards import read_mask_shards, write_mask_shard
 from tagseg.training.augmentation import Augmentation, TrainingSet, tag_vector
 
-
-@pytest.fixture
-def image():
-    return np.random.default_rng(0).integers(0, 100, (20, 30, 3), np.uint8)
+IMAGE = np.random.default_rng(0).integers(0, 100, (20, 30, 3), np.uint8)
+MASK = np.random.default_rng(1).choice(np.array([0, 2, 7], np.uint8), (20, 30))
 
 
-@pytest.fixture
-def mask():
-    return np.random.default_rng(1).choice(np.array([0, 2, 7], np.uint8), (20, 30))
+def views(count, scales=(1, 1), image=IMAGE, mask=MASK, size=16, **options):
+    augment = Augmentation(size, scales, **options)
+    return [augment(np.random.default_rng(seed), image, mask) for seed in range(count)]
 
 
-def generator(seed=0):
-    return np.random.default_rng(seed)
-
-
-def test_a_square_is_the_resized_image_channels_first(image):
-    expected = resize_image(image, 16, 16)
-    tensor = square(image, 16)
+def test_a_square_is_the_resized_image_channels_first_or_mirrored():
+    tensor = square(IMAGE, 16)
     assert tensor.shape == (3, 16, 16) and tensor.dtype == torch.uint8 and tensor.is_contiguous()
-    np.testing.assert_array_equal(tensor.permute(1, 2, 0).numpy(), expected)
+    np.testing.assert_array_equal(tensor.permute(1, 2, 0).numpy(), resize_image(IMAGE, 16, 16))
+    assert torch.equal(square(IMAGE, 16, mirrored=True), tensor.flip(-1))
 
 
-def test_a_mirrored_square_is_the_square_mirrored(image):
-    assert torch.equal(square(image, 16, mirrored=True), square(image, 16).flip(-1))
-
-
-def test_a_tensor_has_memory_of_its_own_order():
-    turned = np.arange(24, dtype=np.uint8).reshape(2, 4, 3)[:, ::-1]
-    np.testing.assert_array_equal(to_tensor(turned).numpy(), turned.transpose(2, 0, 1))
-
-
-# ------------------------------------------------------------------------------------ augmentation
-
-
-def test_scale_1_without_flip_is_the_plain_resize(image, mask):
-    view, labels = Augmentation(16, (1, 1), flip=False)(generator(), image, mask)
-    np.testing.assert_array_equal(view, resize_image(image, 16, 16))
-    np.testing.assert_array_equal(labels, resize_mask(mask, 16, 16))
-
-
-@pytest.mark.parametrize("scales", [(0.02, 0.1), (0.5, 0.9), (0.5, 1.5), (1.2, 2.0)])
-def test_a_view_is_a_square_whatever_its_scale(image, mask, scales):
-    for seed in range(20):
-        view, labels = Augmentation(16, scales)(generator(seed), image, mask)
-        assert view.shape == (16, 16, 3) and view.dtype == np.uint8
-        assert labels.shape == (16, 16) and labels.dtype == np.uint8
-
-
-def test_padding_is_grey_and_void_around_the_whole_smaller_view(image, mask):
-    for seed in range(20):
-        view, labels = Augmentation(16, (0.5, 0.5), flip=False)(generator(seed), image, mask)
+def test_padding_is_grey_and_void_around_the_whole_smaller_view():
+    for view, labels in views(20, (0.5, 0.5), flip=False):
         inside = labels != 255
         assert (view[~inside] == 127).all()
         rows, columns = np.flatnonzero(inside.any(1)), np.flatnonzero(inside.any(0))
         box = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-        np.testing.assert_array_equal(view[box], resize_image(image, 8, 8))
-        np.testing.assert_array_equal(labels[box], resize_mask(mask, 8, 8))
+        np.testing.assert_array_equal(view[box], resize_image(IMAGE, 8, 8))
+        np.testing.assert_array_equal(labels[box], resize_mask(MASK, 8, 8))
 
 
-def test_a_larger_view_is_cropped_at_random_positions(image):
-    whole, positions = resize_image(image, 20, 20), set()
-    windows = {whole[top : top + 16, left : left + 16].tobytes(): (top, left) for top in range(5) for left in range(5)}
-    for seed in range(60):
-        view, _ = Augmentation(16, (1.25, 1.25), flip=False)(generator(seed), image)
-        positions.add(windows[view.tobytes()])
-    assert {top for top, _ in positions} == {left for _, left in positions} == set(range(5))
+def test_a_larger_view_is_cropped_at_random_positions():
+    whole, places = resize_image(IMAGE, 20, 20), [(top, left) for top in range(5) for left in range(5)]
+    windows = {whole[top : top + 16, left : left + 16].tobytes(): (top, left) for top, left in places}
+    found = {windows[view.tobytes()] for view, _ in views(60, (1.25, 1.25), flip=False)}
+    assert {top for top, _ in found} == {left for _, left in found} == set(range(5))
 
 
-@pytest.mark.parametrize("scales", [(1, 1), (0.5, 0.8), (1.3, 1.9)])
+@pytest.mark.parametrize("scales", [(1, 1), (0.02, 0.1), (0.5, 0.8), (1.3, 1.9)])
 def test_image_and_mask_stay_aligned(scales):
     """Left half 200 and class 1, right half 50 and class 2: any view must agree with itself."""
     image = np.full((40, 40, 3), 50, np.uint8)
     image[:, :20] = 200
     mask = np.where(image[..., 0] == 200, 1, 2).astype(np.uint8)
-    for seed in range(20):
-        view, labels = Augmentation(32, scales)(generator(seed), image, mask)
+    for view, labels in views(20, scales, image, mask, size=32):
+        assert view.shape == (32, 32, 3) and labels.shape == (32, 32)
         expected = np.select([labels == 1, labels == 2], [200, 50], 127)
         blended = np.abs(np.diff(labels.astype(int), axis=1)).astype(bool)  # one column at the edge
         edge = np.pad(blended, ((0, 0), (0, 1))) | np.pad(blended, ((0, 0), (1, 0)))
         np.testing.assert_array_equal(view[..., 0][~edge], expected[~edge])
 
 
-def test_about_half_of_the_views_are_mirrored_with_their_masks(image, mask):
-    plain = resize_image(image, 16, 16), resize_mask(mask, 16, 16)
+def test_about_half_of_the_views_of_scale_1_are_mirrored_with_their_masks():
+    plain = resize_image(IMAGE, 16, 16), resize_mask(MASK, 16, 16)
     mirrored = 0
-    for seed in range(200):
-        view, labels = Augmentation(16)(generator(seed), image, mask)
-        turned = not np.array_equal(view, plain[0])
-        for array, original in zip((view, labels), plain, strict=True):
+    for pair in views(200):
+        turned = not np.array_equal(pair[0], plain[0])
+        for array, original in zip(pair, plain, strict=True):
             np.testing.assert_array_equal(array, original[:, ::-1] if turned else original)
         mirrored += turned
     assert 70 < mirrored < 130  # 200 tosses: within 4 standard deviations
-
-
-# ---------------------------------------------------------------------------- training set, batches
 
 
 def test_a_view_depends_on_seed_epoch_and_position_only(tmp_path):
@@ -127,21 +88,15 @@ def test_a_view_depends_on_seed_epoch_and_position_only(tmp_path):
     assert len({view(1, 2, 0), view(2, 2, 0), view(1, 3, 0), view(1, 2, 1)}) == 4
 
 
-def test_targets_are_masks_where_there_are_masks(tmp_path):
+def test_targets_are_masks_or_tag_vectors_without_an_element_for_the_background(tmp_path):
     rows = image_rows(tmp_path, 1)
     data = TrainingSet(rows, Augmentation(16), 0, lambda row: np.full((8, 12), 3, np.uint8))
     image, target = data[0, 0]
     assert image.shape == (3, 16, 16) and target.shape == (16, 16)
     assert target.dtype == torch.uint8 and (target == 3).all()
-
-
-@pytest.mark.parametrize(
-    ("labels", "expected"), [((), [0, 0, 0]), ((1,), [1, 0, 0]), ((3, 1), [1, 0, 1]), ((2, 2), [0, 1, 0])]
-)
-def test_a_tag_vector_has_no_element_for_the_background(labels, expected):
-    vector = tag_vector(labels, 4)
-    assert vector.dtype == np.float32
-    np.testing.assert_array_equal(vector, expected)
+    for labels, expected in {(): [0, 0, 0], (1,): [1, 0, 0], (3, 1): [1, 0, 1], (2, 2): [0, 1, 0]}.items():
+        vector = tag_vector(labels, 4)
+        assert vector.dtype == np.float32 and vector.tolist() == expected
 
 
 @pytest.mark.parametrize("threads", [0, 1, 3])
@@ -159,13 +114,9 @@ def test_an_image_that_cannot_be_read_ahead_raises_in_its_turn(tmp_path):
     rows = image_rows(tmp_path, 5)
     (tmp_path / "4.png").unlink()
     coming = batches(rows, 2, threads=2)
-    next(coming)
-    next(coming)
+    assert len([next(coming), next(coming)]) == 2
     with pytest.raises(TagsegError, match=r"4\.png: no such image"):
         next(coming)
-
-
-# ------------------------------------------------------------------- replaced since it was indexed
 
 
 def refined(row, masks):
@@ -180,13 +131,17 @@ def from_logits(row, masks):
         return list(decide_shard(shard, [row], [(0, 1)], DecideStage(longest_side=512), 1))
 
 
+def trained(row, masks):
+    return TrainingSet([row], Augmentation(16), 0, lambda row: masks[row.id].read())[0, 0]
+
+
 READERS = {
     "batches": lambda row, masks: list(batches([row], 1)),
     "batches read ahead": lambda row, masks: list(batches([row], 1, threads=2)),
-    "training": lambda row, masks: TrainingSet([row], Augmentation(16), 0, lambda row: masks[row.id].read())[0, 0],
+    "training": trained,
     "CRF of proxy masks": refined,
     "masks from logits": from_logits,
-    "figures and report": lambda row, masks: example(row, "", Index(("background", "cat"), (row,)), {}, masks),
+    "figures": lambda row, masks: example(row, "", Index(("background", "cat"), (row,)), {}, masks),
 }
 
 

@@ -22,8 +22,6 @@ from tagseg.training import distributed
 from tagseg.training.epochs import EpochBatches
 
 TORCHRUN = ("RANK", "WORLD_SIZE", "TORCHELASTIC_RUN_ID")
-WORKER = distributed_worker.__file__
-FROZEN = {"frozen": ["conv1"]}
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +33,6 @@ def folder(tmp_path_factory) -> Path:
 
 
 def torchrun(monkeypatch, rank: int, world: int) -> None:
-    """Let this process look like one of those that torchrun started."""
     for name, value in zip(TORCHRUN, (rank, world, "a run"), strict=True):
         monkeypatch.setenv(name, str(value))
 
@@ -43,10 +40,11 @@ def torchrun(monkeypatch, rank: int, world: int) -> None:
 def train(folder: Path, output: Path, processes: int, *stop_after: str, **changes) -> dict | None:
     """Train in several processes; return weights and losses, or None if the training was stopped."""
     torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
-    launcher = torchrun if processes > 1 else []
-    command = [sys.executable, *launcher, WORKER, str(folder), str(output), json.dumps(FROZEN | changes), *stop_after]
+    command = [sys.executable, *(torchrun if processes > 1 else []), distributed_worker.__file__]
+    command += [str(folder), str(output), json.dumps(changes), *stop_after]
     environment = {key: value for key, value in os.environ.items() if key not in TORCHRUN}
-    done = subprocess.run(command, capture_output=True, text=True, env={**environment, "OMP_NUM_THREADS": "1"})
+    environment["OMP_NUM_THREADS"] = "1"
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
     if stop_after:
         assert done.returncode != 0
         return None
@@ -59,15 +57,12 @@ def alone(folder, tmp_path_factory) -> dict:
     return train(folder, tmp_path_factory.mktemp("alone") / "out.pt", 1)
 
 
-def untrained() -> dict[str, torch.Tensor]:
-    torch.manual_seed(0)
-    return distributed_worker.DeepLabLargeFov(distributed_worker.NETWORK, 3).state_dict()
-
-
 def assert_alike(ours: dict, theirs: dict) -> None:
     """Weights as near as the module's docstring says, and far from those that nothing was learnt by."""
     torch.testing.assert_close(ours["loss"], theirs["loss"], rtol=1e-5, atol=1e-6)
-    moved = max(float((theirs["model"][key] - value).abs().max()) for key, value in untrained().items())
+    torch.manual_seed(0)
+    untrained = distributed_worker.DeepLabLargeFov(distributed_worker.NETWORK, 3).state_dict()
+    moved = max(float((theirs["model"][key] - value).abs().max()) for key, value in untrained.items())
     assert moved > 1e-3
     torch.testing.assert_close(ours["model"], theirs["model"], rtol=1e-3, atol=1e-5)
 
@@ -84,7 +79,6 @@ def test_a_batch_in_parts_trains_as_a_whole_one(folder, alone, tmp_path, micro_b
 
 @pytest.mark.parametrize("processes", [1, 2])
 def test_two_stopped_processes_resume(folder, alone, tmp_path, processes):
-    """With as many processes as before, or with one."""
     train(folder, tmp_path / "resumed.pt", 2, "1")
     assert (tmp_path / "resumed.pt.state").exists() and not (tmp_path / "resumed.pt").exists()
     assert_alike(train(folder, tmp_path / "resumed.pt", processes), alone)
@@ -95,9 +89,6 @@ def test_trained_batch_norms_with_micro_batches_are_refused(folder, monkeypatch)
     torchrun(monkeypatch, 0, 2)
     with pytest.raises(TagsegError, match="batch_norm: trained on several GPUs requires micro_batch: null"):
         distributed_worker.training_of(folder, settings)
-
-
-# ------------------------------------------------------------------------------------ parts of batches
 
 
 @pytest.mark.parametrize(("images", "batch_size", "world"), [(9, 4, 2), (9, 4, 3), (1, 4, 2), (8, 2, 2)])
@@ -114,12 +105,8 @@ def test_the_parts_of_all_processes_are_the_batches(monkeypatch, images, batch_s
         assert EpochBatches(images, batch_size, 3).size_of(step) == len(batch)
 
 
-# ------------------------------------------------------------------------------------------- launching
-
-
 @pytest.fixture
 def started(monkeypatch) -> list:
-    """Commands that would have replaced this process."""
     commands: list = []
     monkeypatch.setattr(os, "execv", lambda path, command: commands.append(command))
     monkeypatch.setattr(sys, "argv", ["train.py", "--x", "1"])
@@ -127,35 +114,26 @@ def started(monkeypatch) -> list:
     return commands
 
 
-@pytest.mark.parametrize(("wanted", "gpus", "count"), [(2, 4, 2), (4, 2, 2), (8, 8, 8)])
-def test_a_script_starts_itself_under_torchrun(started, monkeypatch, wanted, gpus, count):
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
-    distributed.launch(wanted)
-    (command,) = started
-    assert command[0] == sys.executable and command[-3:] == ["train.py", "--x", "1"]
-    assert "torch.distributed.run" in command and f"--nproc-per-node={count}" in command
+def test_a_script_starts_itself_under_torchrun(started, monkeypatch):
+    for wanted, gpus, count in ((2, 4, 2), (4, 2, 2), (8, 8, 8)):
+        monkeypatch.setattr(torch.cuda, "device_count", lambda gpus=gpus: gpus)
+        distributed.launch(wanted)
+        command = started.pop()
+        assert command[0] == sys.executable and command[-3:] == ["train.py", "--x", "1"]
+        assert "torch.distributed.run" in command and f"--nproc-per-node={count}" in command
 
 
-@pytest.mark.parametrize(("wanted", "gpus"), [(1, 4), (2, 1), (2, 0), (0, 4)])
-def test_one_process_is_enough(started, monkeypatch, wanted, gpus):
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
-    distributed.launch(wanted)
-    assert started == []
-
-
-def test_what_torchrun_started_starts_nothing(started, monkeypatch):
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
-    torchrun(monkeypatch, 1, 2)
-    distributed.launch(2)
-    assert started == []
-
-
-def test_variables_of_schedulers_are_not_torchruns(monkeypatch):
-    """Container platforms set these too."""
-    monkeypatch.delenv("TORCHELASTIC_RUN_ID", raising=False)
+def test_one_process_is_enough_and_what_torchrun_started_starts_nothing(started, monkeypatch):
+    for wanted, gpus in ((1, 4), (2, 1), (2, 0), (0, 4)):
+        monkeypatch.setattr(torch.cuda, "device_count", lambda gpus=gpus: gpus)
+        distributed.launch(wanted)
+    # Container platforms set these too.
     monkeypatch.setenv("WORLD_SIZE", "8")
     monkeypatch.setenv("RANK", "3")
     assert (distributed.rank(), distributed.processes(), distributed.is_main()) == (0, 1, True)
+    torchrun(monkeypatch, 1, 2)
+    distributed.launch(2)
+    assert started == []
 
 
 @pytest.mark.parametrize("name", ["efficientnet_lite0", "resnet18"])

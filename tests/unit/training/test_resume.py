@@ -1,26 +1,19 @@
-"""An interrupted training resumes and ends with the same bits."""
+"""An interrupted training ends with the same bits; a machine that fails: killed loaders, lost mounts, full disks."""
 
+import errno
+import os
 import signal
 
 import pytest
 import torch
 
-from helpers import MakesFolder, image_rows
+from helpers import MakesFolder, image_rows, small_disk
 from tagseg.runtime.errors import TagsegError
-from tagseg.training.resume import fingerprint, resumable_state
+from tagseg.runtime.failures import machine_failure
+from tagseg.storage.images import UnreadableImage
+from tagseg.training.augmentation import TrainingSet
+from tagseg.training.resume import Resume, fingerprint, resumable_state
 from tiny_training import assert_identical, stopped, training_of, weights_after
-
-
-@pytest.fixture(scope="module")
-def rows(tmp_path_factory):
-    return image_rows(tmp_path_factory.mktemp("images"), 5)
-
-
-@pytest.fixture(scope="module")
-def whole(rows, tmp_path_factory):
-    """An uninterrupted training, and its weights."""
-    training = training_of(rows)
-    return training, weights_after(training, tmp_path_factory.mktemp("whole") / "state")
 
 
 def losses(log):
@@ -29,7 +22,6 @@ def losses(log):
 
 @pytest.mark.parametrize("step", range(1, 10))
 def test_a_training_stopped_in_any_step_ends_bit_identical(rows, whole, tmp_path, step, caplog):
-    """Weights, losses and learning rates; nine steps, three per epoch."""
     caplog.set_level("INFO")
     first = stopped(rows, tmp_path / "state", step)
     epoch, done = divmod(step, 3)
@@ -42,11 +34,10 @@ def test_a_training_stopped_in_any_step_ends_bit_identical(rows, whole, tmp_path
     assert f"resumed after epoch {epoch}{suffix}" in caplog.messages
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [{"optimizer": "sgd", "batch_norm": "trained"}, {"frozen": ["first"], "workers": 1}, {"number": signal.SIGINT}],
-    ids=str,
-)
+OTHERS = [{"optimizer": "sgd", "batch_norm": "trained"}, {"frozen": ["first"], "workers": 1}]
+
+
+@pytest.mark.parametrize("changes", [*OTHERS, {"number": signal.SIGINT}], ids=str)
 @pytest.mark.parametrize("step", [3, 5])
 def test_other_trainings_stopped_between_or_in_epochs_end_bit_identical(rows, tmp_path, changes, step):
     settings = {key: value for key, value in changes.items() if key != "number"}
@@ -59,7 +50,8 @@ def test_a_training_may_be_stopped_after_every_step(rows, whole, tmp_path):
     for done in range(1, 10):
         last = stopped(rows, tmp_path / "state", 1)
         assert (last.epoch, last.so_far.steps) == divmod(done, 3)
-    assert_identical(weights_after(training_of(rows), tmp_path / "state"), whole[1])
+    for _ in range(2):  # a finished state trains no further
+        assert_identical(weights_after(training_of(rows), tmp_path / "state"), whole[1])
 
 
 def test_a_killed_training_resumes_after_the_last_epoch(rows, whole, tmp_path, monkeypatch):
@@ -77,14 +69,6 @@ def test_a_killed_training_resumes_after_the_last_epoch(rows, whole, tmp_path, m
     assert_identical(weights_after(training_of(rows), tmp_path / "state"), whole[1])
 
 
-def test_a_finished_state_trains_no_further(rows, tmp_path):
-    expected = weights_after(training_of(rows), tmp_path / "state")
-    assert_identical(weights_after(training_of(rows), tmp_path / "state"), expected)
-
-
-# --------------------------------------------------------------------------------- unusable states
-
-
 @pytest.mark.parametrize("content", [[1], {}, {"identity": "ours", "epoch": 3}, b"", b"PK\x03\x04"], ids=str)
 def test_a_file_that_is_no_state_starts_anew_with_a_warning(rows, whole, tmp_path, caplog, content):
     path = tmp_path / "state"
@@ -93,37 +77,33 @@ def test_a_file_that_is_no_state_starts_anew_with_a_warning(rows, whole, tmp_pat
     assert f"{path}: " in caplog.text and "Training starts from the beginning." in caplog.text
 
 
-@pytest.mark.parametrize(
-    ("change", "message"), [({"log": []}, "expected 1 log rows, found 0"), ({"so_far": None}, "not a training state")]
-)
-def test_an_incomplete_state_starts_anew_with_a_warning(rows, whole, tmp_path, caplog, change, message):
+def flip_bit(path, state):
+    content = bytearray(path.read_bytes())
+    content[content.index(state["model"]["head.weight"].numpy().tobytes())] ^= 1
+    path.write_bytes(content)
+
+
+DAMAGES = {
+    "expected 1 log rows, found 0": lambda path, state: torch.save(state | {"log": []}, path),
+    "not a training state": lambda path, state: state.pop("so_far") and torch.save(state, path),
+    "damaged, the checksum of ": flip_bit,
+}
+
+
+@pytest.mark.parametrize("message", DAMAGES)
+def test_a_damaged_state_starts_anew_with_a_warning(rows, whole, tmp_path, caplog, message):
     path = tmp_path / "state"
     stopped(rows, path, 3)
-    state = torch.load(path, weights_only=True) | change
-    torch.save({key: value for key, value in state.items() if value is not None}, path)
+    DAMAGES[message](path, torch.load(path, weights_only=True))
     assert_identical(weights_after(training_of(rows), path), whole[1])
     assert f"{path}: {message}" in caplog.text
 
 
-def test_a_flipped_bit_starts_anew_with_a_warning(rows, whole, tmp_path, caplog):
-    path = tmp_path / "state"
-    stopped(rows, path, 3)
-    weight = torch.load(path, weights_only=True)["model"]["head.weight"]
-    content = bytearray(path.read_bytes())
-    content[content.index(weight.numpy().tobytes())] ^= 1
-    path.write_bytes(content)
-    assert_identical(weights_after(training_of(rows), path), whole[1])
-    assert f"{path}: damaged, the checksum of " in caplog.text
-
-
-def test_a_state_of_other_settings_is_not_used(rows, whole, tmp_path):
-    weights_after(training_of(rows, epochs=1), tmp_path / "state", "theirs")
-    assert_identical(weights_after(training_of(rows), tmp_path / "state"), whole[1])
-
-
-def test_code_in_a_state_does_not_run(rows, tmp_path):
-    torch.save({"identity": "ours", "epoch": MakesFolder(tmp_path / "executed")}, tmp_path / "state")
-    weights_after(training_of(rows, epochs=1), tmp_path / "state")
+def test_a_state_of_other_settings_is_not_used_and_code_in_a_state_does_not_run(rows, whole, tmp_path):
+    weights_after(training_of(rows, epochs=1), tmp_path / "theirs", "theirs")
+    torch.save({"identity": "ours", "epoch": MakesFolder(tmp_path / "executed")}, tmp_path / "code")
+    for name in ("theirs", "code"):
+        assert_identical(weights_after(training_of(rows), tmp_path / name), whole[1])
     assert not (tmp_path / "executed").exists()
 
 
@@ -133,9 +113,6 @@ def test_a_loss_that_is_not_finite_is_not_saved(rows):
     training.so_far.add(torch.tensor(float("nan")))
     with pytest.raises(TagsegError, match="loss is nan"):
         training._stop_epoch()
-
-
-# ---------------------------------------------------------------------------------- file, identity
 
 
 def test_the_state_stays_beside_the_checkpoint_until_success(tmp_path):
@@ -153,10 +130,112 @@ def test_fingerprint_depends_on_settings_files_and_code(tmp_path):
         (tmp_path / name).write_text(content)
     first = fingerprint({"x": 1, "y": 2}, [tmp_path / "a"], "code")
     assert first == fingerprint({"y": 2, "x": 1}, [tmp_path / "same"], "code")
-    others = [
-        fingerprint({"x": 1, "y": 3}, [tmp_path / "a"], "code"),
-        fingerprint({"x": 1, "y": 2}, [tmp_path / "b"], "code"),
-        fingerprint({"x": 1, "y": 2}, [tmp_path / "a"], "other code"),
-        fingerprint({"x": 1, "y": 2}, [tmp_path / "a", tmp_path / "a"], "code"),
-    ]
-    assert len({first, *others}) == 5
+    same, files = {"x": 1, "y": 2}, [tmp_path / "a"]
+    others = [({"x": 1, "y": 3}, files, "code"), (same, [tmp_path / "b"], "code")]
+    others += [(same, files, "other code"), (same, 2 * files, "code")]
+    assert len({first, *(fingerprint(*other) for other in others)}) == 5
+
+
+class FailingSet(TrainingSet):
+    """A training set that calls `failure` before it loads one image in the second epoch."""
+
+    def __getitem__(self, key):
+        if key == (1, 3):
+            self.failure()
+        return super().__getitem__(key)
+
+
+def failing(rows, failure, workers=1, **changes):
+    training = training_of(rows, workers=workers, **changes)
+    training.data.__class__ = FailingSet
+    training.data.failure = failure
+    return training
+
+
+def test_a_killed_loading_process_costs_the_epoch_at_most(rows, tmp_path):
+    expected = weights_after(training_of(rows, workers=1), tmp_path / "uninterrupted")
+    training = failing(rows, lambda: os.kill(os.getpid(), signal.SIGKILL))
+    torch.manual_seed(1)
+    with pytest.raises(TagsegError, match="process that loads images was killed.*with fewer --cores"):
+        training.run(tmp_path / "state", "ours")
+    assert torch.load(tmp_path / "state", weights_only=True)["epoch"] == 1
+    assert_identical(weights_after(training_of(rows, workers=1), tmp_path / "state"), expected)
+
+
+def test_a_signal_to_all_processes_saves_the_step(rows, tmp_path):
+    """As a scheduler sends it: the loading processes ignore it until the training ends them."""
+    expected = weights_after(training_of(rows, workers=1), tmp_path / "uninterrupted")
+    parent = os.getpid()
+
+    def signal_all():
+        os.kill(parent, signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    training = failing(rows, signal_all)
+    torch.manual_seed(1)
+    with pytest.raises(SystemExit) as end:
+        training.run(tmp_path / "state", "ours")
+    assert end.value.code == 143
+    assert_identical(weights_after(training_of(rows, workers=1), tmp_path / "state"), expected)
+
+
+MESSAGE = "a.jpg: not a readable image. Replace or remove it."
+LOST_MOUNT = OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.parametrize("cause", [TagsegError(MESSAGE), UnreadableImage(MESSAGE), LOST_MOUNT])
+def test_an_error_of_a_loading_process_is_one_line(rows, tmp_path, workers, cause):
+    def fail():
+        raise cause
+
+    with pytest.raises((TagsegError, OSError)) as error:
+        failing(rows, fail, workers).run(tmp_path / "state", "ours")
+    if cause is LOST_MOUNT:
+        assert machine_failure(error.value).startswith("Stale file handle")
+    else:
+        assert str(error.value) == MESSAGE
+
+
+def test_a_training_resumes_after_the_folder_of_images_was_gone(tmp_path):
+    folder = tmp_path / "images"
+    rows = image_rows(folder, 5)
+    expected = weights_after(training_of(rows), tmp_path / "uninterrupted")
+    training = failing(rows, lambda: folder.rename(tmp_path / "gone"), workers=0)
+    torch.manual_seed(1)
+    with pytest.raises(TagsegError, match=rf"{folder}.*no such image"):
+        training.run(tmp_path / "state", "ours")
+    (tmp_path / "gone").rename(folder)
+    assert_identical(weights_after(training_of(rows), tmp_path / "state"), expected)
+
+
+def test_a_full_disk_keeps_the_previous_state(rows, tmp_path, monkeypatch):
+    """The disk has no room for the state twice."""
+    with small_disk(tmp_path) as disk:
+        training = training_of(rows)
+        training.model.register_buffer("large", torch.zeros(150_000))
+        save = Resume.save
+
+        def save_with_less_room(resume, epoch, *rest):
+            if epoch == 2:
+                (disk / "other").write_bytes(bytes(200_000))
+            save(resume, epoch, *rest)
+
+        monkeypatch.setattr(Resume, "save", save_with_less_room)
+        with pytest.raises(OSError, match="No space left") as error:
+            training.run(disk / "state", "ours")
+        assert machine_failure(error.value).startswith(f"{disk / 'state'}: No space left on device")
+        assert sorted(path.name for path in disk.iterdir()) == ["other", "state"]
+        assert torch.load(disk / "state", weights_only=True)["epoch"] == 1
+
+
+def test_a_state_that_cannot_be_read_now_is_kept(rows, tmp_path, monkeypatch):
+    stopped(rows, tmp_path / "state", 4)
+
+    def fail(*_, **__):
+        raise OSError(errno.EIO, os.strerror(errno.EIO), str(tmp_path / "state"))
+
+    monkeypatch.setattr(torch, "load", fail)
+    with pytest.raises(OSError) as error:
+        training_of(rows).run(tmp_path / "state", "ours")
+    assert error.value.errno == errno.EIO and (tmp_path / "state").exists()
