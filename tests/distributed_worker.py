@@ -7,6 +7,7 @@ killed one.
 """
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -69,12 +70,13 @@ def main() -> None:
             def save_and_die(resume, epoch, *rest):
                 whole(resume, epoch, *rest)
                 if epoch == int(stop_after[0]):
-                    sys.exit("stopped")
+                    os._exit(1)  # as a kill: an orderly end would wait for the other process
 
             Resume.save = save_and_die
         log = training.run(Path(f"{output}.state"), "ours")
         if is_main():
             torch.save({"model": training.model.state_dict(), "loss": [row["loss"] for row in log]}, output)
+        del training  # before its process group: torch waits forever where one outlives the group
 
 
 if __name__ == "__main__":

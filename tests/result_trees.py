@@ -9,7 +9,7 @@ import torch
 
 from tagseg.storage.images import read_mask
 
-VOLATILE = re.compile(r"logs/|benchmarks/|report/(report\.html|front\.rst|training\.png)|.*\.snakemake_timestamp")
+VOLATILE = re.compile(r"logs/|benchmarks/|report/(report\.html|training\.png)|.*\.snakemake_timestamp")
 """Files that hold the time, host or duration of a job."""
 
 LAYER, NETWORK = "blocks.5.1", "blocks.5.1/efficientnet_lite0/round1"

@@ -135,7 +135,7 @@ PAIRS += [("resnet18", "resnet34", ".*layer1.2")]  # its file has all parameters
 
 @pytest.mark.parametrize(("name", "file", "layer"), PAIRS)
 def test_weights_of_another_network_are_refused(tmp_path, name, file, layer):
-    with pytest.raises(TagsegError, match=f"of another network{layer}"):
+    with pytest.raises(TagsegError, match=f"does not fit the backbone{layer}"):
         build_backbone(name, saved(tmp_path / "w.pth", seeded(file, 32).state_dict()), 16)
 
 

@@ -1,4 +1,4 @@
-"""The page, read back by a parser of HTML, and by Jinja and docutils as Snakemake does; versions and costs."""
+"""The page, read back by a parser of HTML; versions and costs."""
 
 import base64
 import io
@@ -7,10 +7,7 @@ import re
 import subprocess
 from html.parser import HTMLParser
 
-import jinja2
 import numpy as np
-import pytest
-from docutils.core import publish_parts
 from PIL import Image
 
 from tagseg.evaluation.tables import Table
@@ -19,9 +16,6 @@ from tagseg.report.page import Picture, read_picture
 from tagseg.report.run_info import RuleCost, commit, durations, versions
 from tagseg.report.summary import Number
 from tagseg.report.templates import duration, render
-
-# Snakemake names docutils's writer in a way that goes with docutils 2.
-pytestmark = pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")
 
 HOSTILE = "<script>{{x}}{% raw %}</script> {% endraw %} {# \"c\" & 'd' #}"
 TABLE = Table("T", ("stage", "by", "IoU"), (("a", "x", 1.0), ("b", "", None), ("c", "y", 0.5)))
@@ -43,22 +37,11 @@ class Reader(HTMLParser):
             self.words.append(data)
 
 
-def as_snakemake(front):
-    """Return what Snakemake 9 makes of the file of its directive `report:`."""
-    environment = jinja2.Environment(trim_blocks=True, lstrip_blocks=True)
-    links = "\n\n\n.. _Workflow: javascript:show_panel('workflow')\n"
-    return publish_parts(environment.from_string(front + links).render(), writer_name="html")["html_body"]
-
-
-def letters(document):
-    return "".join(Reader(document).text.split())
-
-
 def made(**changes):
     content = {"title": "t", "lead": "l", "headline": [], "summary": TABLE, "tables": {}}
     content |= {"figures": report_page.in_sections([], {"t": None}), "facts": {}, "costs": []}
     content["configuration"] = ""
-    return report_page.body(**content | changes)
+    return render("report.html.j2", **content | changes)
 
 
 def hostile_page():
@@ -72,26 +55,15 @@ def hostile_page():
     )
 
 
-def test_hostile_names_are_text_and_pass_snakemake_unchanged():
-    read = Reader(render("report.html.j2", title=HOSTILE, body=hostile_page()))
+def test_hostile_names_are_text():
+    read = Reader(hostile_page())
     assert "script" not in read.tags
     # Titles of the window and the page, lead, number, table, caption, facts, rule, configuration.
     assert read.text.count(HOSTILE) == 2 + 1 + 3 + 4 + 1 + 2 + 1 + 2
-    page = as_snakemake(report_page.front(hostile_page()))
-    assert "system-message" not in page and "{% raw %}" not in page
-    assert "#rulegraph" in page
-    assert "script" not in Reader(page).tags and letters(page) == letters(hostile_page())
-
-
-def test_no_line_break_ends_the_raw_block():
-    for end in ["\n", "\r\n", "\x0b", "\x0c", "\x1c", "\x85", "\u2028", "\u2029"]:
-        page = made(lead=f"one{end}two{end}{end}.. note:: three")
-        read = as_snakemake(report_page.front(page))
-        assert "system-message" not in read and letters(read) == letters(page), repr(end)
 
 
 def test_page_needs_no_other_file():
-    document = render("report.html.j2", title="t", body=hostile_page())
+    document = hostile_page()
     addresses = Reader(document).addresses
     assert document.startswith("<!doctype html>") and not re.search(r"url\(|@import", document)
     sections = re.findall(r'<section id="([^"]*)"', document)

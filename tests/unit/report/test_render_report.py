@@ -87,8 +87,8 @@ def render(folder, masks=True, val=2, without=(), **settings):
     """Render the report of a tiny run, without some options; return the page."""
     line = [*data_of(write_results(folder), masks, val), *write_rest(folder, masks, val)]
     for option in without:
-        start = line.index(option)
-        del line[start : start + 3]
+        start = line.index(option) + 1
+        del line[start : start + 2]
     run_script(render_report, *line, "--settings", SETTINGS | settings)
     return (folder / "report/report.html").read_text(encoding="utf-8")
 
@@ -114,7 +114,7 @@ def section(page, heading):
 
 def test_outputs_and_summary(tiny):
     folder, page = tiny
-    names = {*(f"{name}.png" for name in PICTURES), "report.html", "front.rst", "summary.md", "summary.csv"}
+    names = {*(f"{name}.png" for name in PICTURES), "report.html", "summary.md", "summary.csv"}
     assert {path.name for path in (folder / "report").iterdir()} == names
     assert list(read_csv(folder / "report/summary.csv")[0]) == [*SUMMARY, "images with ground truth"]
     assert summary(folder) == [
@@ -139,8 +139,8 @@ def test_headline(tiny):
         ("91.3 %", "mean average precision", "classifier, tags of val"),
         ("0.500", "ratio to full supervision", "mIoU over that of ground truth"),
     ]
-    assert "<script" not in page and "{{" not in page and "{%" not in page
-    assert page.count("&lt;script&gt;&#123;&#123;x&#125;&#125;&#123;% raw %&#125;&lt;/script&gt;") == 1
+    assert "<script" not in page
+    assert page.count("&lt;script&gt;{{x}}{% raw %}&lt;/script&gt;") == 1
 
 
 def test_sections_and_their_pictures(tiny):
@@ -168,7 +168,7 @@ def test_provenance(tiny):
     assert len(facts["index (SHA-256)"]) == 64
     assert shown.count("1 min 01 s") == 4 and ">512<" in shown
     assert "<td>train_classifier</td>" in shown and "render_report" not in shown
-    assert "note: &#39;&#123;% a folder %&#125;&#39;" in shown
+    assert "note: &#39;{% a folder %}&#39;" in shown
     assert "segmenter:\n  network:\n    backbone: net7\n" in shown
 
 

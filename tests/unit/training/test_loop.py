@@ -83,7 +83,7 @@ def test_batch_norm_is_frozen_or_trained_as_set(rows, tmp_path, batch_norm, froz
 
 def test_a_loss_that_is_not_finite_ends_the_training(rows, tmp_path):
     training = training_of(rows, loss=Watched(lambda total, tags: total * float("nan")))
-    with pytest.raises(TagsegError, match="loss is nan in epoch 1. Lower the learning rates"):
+    with pytest.raises(TagsegError, match="loss is nan in epoch 1. Lower these learning rates"):
         training.run(tmp_path / "state", "ours")
     assert all(torch.isfinite(value).all() for value in training.model.state_dict().values())
 

@@ -3,6 +3,7 @@
 In a single process every function here is a no-op.
 """
 
+import gc
 import os
 import sys
 from collections.abc import Iterator
@@ -47,6 +48,7 @@ def process_group(where: torch.device) -> Iterator[None]:
     try:
         yield
     finally:
+        gc.collect()  # a data-parallel model that outlives its group may block its end
         dist.destroy_process_group()
 
 
