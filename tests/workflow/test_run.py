@@ -1,11 +1,14 @@
-"""The whole workflow on a miniature: every declared output exists in the form that its readers expect."""
+"""The whole workflow on a miniature: every declared output exists in the form that its readers expect; `verify`."""
 
 import csv
 import json
+import os
 import re
+import shutil
 from collections import Counter
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 import torch
@@ -16,9 +19,9 @@ from tagseg.storage.cam_shards import read_cam
 from tagseg.storage.feature_shards import MapShard
 from tagseg.storage.files import digest
 from tagseg.storage.ground_truth import read_ground_truth
-from tagseg.storage.images import read_image, read_mask, voc_palette
+from tagseg.storage.images import read_image, read_mask, voc_palette, write_mask
 from tagseg.storage.index import read_index
-from tagseg.storage.mask_shards import read_mask_shards
+from tagseg.storage.mask_shards import mask_provenance, read_mask_shards
 
 CHANNELS = {"blocks.5.1": 192, "blocks.6": 320}
 LAYERS, LAYER, BACKBONE, SHARDS = tuple(CHANNELS), "blocks.5.1", "efficientnet_lite0", (0, 1)
@@ -34,6 +37,7 @@ READERS_OF_GROUND_TRUTH = {
     "score_masks", "score_predictions", "render_report", "draw_figure_1", "draw_figure_4", "draw_figure_5",
     "copy_ground_truth",  # for the upper bound
 }  # fmt: skip
+SHARD = f"proxy_masks/{LAYER}/shard-1"
 PREDICTIONS = [
     (f"{LAYER}/{BACKBONE}/round1", "train"), (f"{LAYER}/{BACKBONE}/round2", "val"),
     (f"truth/{BACKBONE}/round1", "val"),
@@ -194,3 +198,51 @@ def test_tables_report_and_figures(run, results, index, tmp_path):
         assert min(pixels.shape[:2]) > 100 and pixels.std() > 1, path
     run.make("--report", tmp_path / "report.html")  # Snakemake's own
     assert "examples_val" in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def copied(run, tmp_path_factory):
+    """A copy of the whole run, results and Snakemake's records, that may be damaged."""
+    made = type(run)(tmp_path_factory.mktemp("verified") / "repository")
+    for name in ("results", ".snakemake"):
+        shutil.copytree(run.folder / name, made.folder / name)
+    return made
+
+
+def test_verify_passes_every_time_and_outputs_hold_the_digest_of_their_network(copied):
+    for _ in range(2):
+        assert " outputs verified, 0 problems" in copied.make("--", "verify")
+    done = copied.snakemake("--", "verify", config={"run": "none"})
+    assert done.returncode != 0 and "results/none: no results. Name a run with --config run=NAME" in done.stdout
+    with MapShard(copied.results / f"features/{LAYER}/shard-0.h5") as shard:
+        assert shard.origin == digest(copied.results / "classifier/checkpoint.pth")
+    network = f"{LAYER}/efficientnet_lite0/round2"
+    origin = mask_provenance(copied.results / f"predictions/{network}/val/shard-1")
+    assert origin == digest(copied.results / f"segmenter/{network}/checkpoint.pth")
+
+
+def test_verify_lists_damaged_files_which_are_made_again_after_their_deletion(copied):
+    masks = sorted((copied.results / SHARD).glob("*.png"))
+    write_mask(masks[0], np.full((48, 64), 255, np.uint8))
+    masks[1].unlink()
+    features = copied.results / f"features/{LAYER}/shard-0.h5"
+    os.truncate(features, features.stat().st_size // 2)
+    done = copied.snakemake("--", "verify")
+    assert done.returncode != 0 and " outputs verified, 3 problems" in done.stdout
+    remedy = f"Delete the folder results/mini/{SHARD}"
+    assert f"{masks[0].name}: changed since it was written. {remedy}" in done.stdout
+    assert f"{masks[1].name}: missing. {remedy}" in done.stdout
+    assert f"features/{LAYER}/shard-0.h5: not a file of tagseg, or damaged" in done.stdout
+    shutil.rmtree(copied.results / SHARD)
+    features.unlink()
+    copied.make("--", f"results/mini/{SHARD}", f"results/mini/features/{LAYER}/shard-0.h5")
+    copied.make("--", "verify")
+
+
+def test_features_of_another_classifier_are_refused_by_the_stage_that_reads_them(copied):
+    path = copied.results / "features/blocks.6/shard-1.h5"
+    with h5py.File(path, "r+") as file:
+        file.attrs.modify("origin", b"d" * 64)
+    done = copied.snakemake("--force", "--", "results/mini/patterns/blocks.6")
+    assert done.returncode != 0
+    assert "shard-1.h5: from another classifier than results/mini/features/blocks.6/shard-0.h5" in done.stdout
