@@ -12,6 +12,11 @@
 # results of the run again, and says what is missing, damaged or altered).
 
 
+from snakemake.utils import min_version
+
+min_version("9.27")
+
+
 configfile: "config.yaml"
 
 
