@@ -9,6 +9,7 @@ killed one.
 import json
 import os
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -70,7 +71,9 @@ def main() -> None:
             def save_and_die(resume, epoch, *rest):
                 whole(resume, epoch, *rest)
                 if epoch == int(stop_after[0]):
-                    os._exit(1)  # as a kill: an orderly end would wait for the other process
+                    if not is_main():
+                        time.sleep(60)  # until torchrun ends it, after the first process has written and died
+                    os._exit(1)
 
             Resume.save = save_and_die
         log = training.run(Path(f"{output}.state"), "ours")
