@@ -17,7 +17,7 @@ from tagseg.workflow.plan import Plan
 from tagseg.workflow.stages import Stages, as_json, code, weights_digest, weights_file
 
 try:
-    plan = Plan(config)
+    plan = Plan(config, sys.argv)
 except TagsegError as error:
     raise WorkflowError(str(error)) from None
 

@@ -26,6 +26,8 @@ def main(settings: SourceSettings, listing: str, index: Path, threads: int = 1) 
     with problems_in(index / "problems.csv"):
         reading = Reading(settings.max_unreadable_fraction, threads, index.parent.parent)
         whole = settings.read_index(reading)
+        for note in reading.notes:
+            log.warning("%s", note)
         log_skipped(reading)
         kept = without_untagged(whole)
         raise_any(settings.root, train_problems(kept))

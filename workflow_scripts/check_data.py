@@ -46,6 +46,8 @@ def counted(count: int) -> str:
 def content(result: CheckResult, settings: SourceSettings, problems: str) -> str:
     """Return the report as Markdown: the problems, then counts and sizes if there is an index."""
     parts = [f"# Data set `{settings.root}`\n", listed(result.problems, problems)]
+    if result.notes:
+        parts.append("Read with these assumptions:\n\n" + "".join(f"    {note}\n" for note in result.notes))
     if result.unreadable:
         parts.append(unreadable(result, settings.max_unreadable_fraction or 0))
     if result.index is None:

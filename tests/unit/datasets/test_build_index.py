@@ -46,6 +46,15 @@ def test_script_writes_the_index_and_logs_its_counts(tmp_path, monkeypatch, capl
     assert (tmp_path / "index" / "source.txt").read_text() == "c0ffee\n"
 
 
+def test_copies_across_splits_and_spellings_are_logged(tmp_path, monkeypatch, caplog):
+    content = write_script_folder(tmp_path / "photos", "a.jpg,cat,train", "b.jpg,Cat,val", "c.jpg,cat,val")
+    write_image(tmp_path / "photos" / "c.jpg", seed=1)
+    run_script(monkeypatch, content, tmp_path / "index")
+    folder = tmp_path / "photos"
+    assert f"{folder}/b.jpg (val) is a copy of {folder}/a.jpg (train)" in caplog.messages
+    assert "class 'Cat' is read as 'cat' (1 image)" in caplog.messages and "c.jpg (val) is" not in caplog.text
+
+
 def test_script_needs_train_images_of_every_class(tmp_path, monkeypatch):
     content = write_script_folder(tmp_path / "none", "a.jpg,cat,val")
     with pytest.raises(DatasetProblems, match="no image in train"):

@@ -109,17 +109,18 @@ def test_run_length_codes():
 @pytest.mark.parametrize("seed", range(8))
 def test_overlaps(tmp_path, seed):
     rng = np.random.default_rng(seed)
-    labels = {2: 1, 7: 2, 44: 3}
     annotations, things = [], []
     for number in rng.permutation(7).tolist():
-        form, category = rng.integers(4), int(rng.choice(list(labels)))
+        form, category = rng.integers(4), int(rng.choice([2, 7, 44]))
         pixels = rng.random((HEIGHT, WIDTH)) < 0.3
         polygons = [random_polygon(rng) for _ in range(rng.integers(1, 3))]
         segmentation = polygons if form < 2 else code(pixels, compress=bool(form == 3))
         pixels = decoded(segmentation)
-        crowd = bool(rng.random() < 0.3)
+        crowd = bool(rng.random() < 0.3) and number > 0  # all of them would be read as objects
         annotations.append(annotation_entry(number, 9, category, segmentation, iscrowd=int(crowd)))
-        things.append((pixels, labels[category], crowd, number))
+        things.append((pixels, category, crowd, number))
+    labels = {category: label for label, category in enumerate(sorted({one[1] for one in things}), start=1)}
+    things = [(pixels, labels[category], *rest) for pixels, category, *rest in things]
     assert (mask_of(tmp_path, *annotations) == painted(things)).all()
 
 
@@ -146,7 +147,7 @@ DAMAGED = "the compressed run-length code is damaged"
 
 
 @pytest.mark.parametrize("segmentations, message", [
-    ((None, "x", 7, []), NEITHER),
+    (("x", 7, True), NEITHER),
     (([[]], [[1, 2, 3, 4, 5, 6, 7]], [[1, 2, 3, 4]], [box(1, 1, 5, 5), [1, 2]], box(1, 1, 5, 5)), POLYGON),
     (([[1, 2, 3, 4, 5, "6"]], [[1, 2, 3, 4, 5, None]], [[[1, 2], [3, 4], [5, 6]]], ["abcdef"]), POLYGON),
     (([{"size": [1, 1], "counts": [1]}], [[1, 2, 3, 4, 5, float("nan")]], [[1, 2, 3, 4, 5, 10**400]]), POLYGON),
@@ -210,3 +211,20 @@ def test_damaged_segmentations_never_crash():
         except ValueError:
             refused += 1
     assert refused > 1000 and rasterised > 100
+
+
+def test_crowds_alone_are_objects_and_an_image_with_a_box_alone_has_no_mask(tmp_path, caplog):
+    outline = [box(1, 1, 5, 5)]
+    annotations = [annotation_entry(number, 9, 2, outline, iscrowd=1) for number in range(6)]
+    assert np.unique(mask_of(tmp_path / "crowds", *annotations)).tolist() == [0, 1]
+    assert "every object has iscrowd 1; read as objects" in caplog.text
+    for segmentation in ([], None):
+        root = tmp_path / f"box{segmentation}"
+        index = data_set(
+            root, annotation_entry(0, 9, 2, outline), annotation_entry(1, 9, 2) | {"segmentation": segmentation}
+        )
+        assert coco_ground_truth(root, index, "train", root / "masks") == {}
+
+
+def test_categories_without_annotations_are_no_classes(tmp_path):
+    assert len(data_set(tmp_path, annotation_entry(0, 9, 7)).classes) == 2

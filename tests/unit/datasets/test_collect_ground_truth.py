@@ -62,3 +62,29 @@ def test_problems_go_beside_the_folder_which_stays_as_it_was(photos, monkeypatch
         write_zero_mask(masks / f"{name}.png")
     run_script(monkeypatch, photos)
     assert {path.name for path in made.parent.iterdir()} == {"train"}
+
+
+REMEDY = "A mask holds class indices: 0 background, 1, 2, ... the classes in order, 255 void. Correct the masks."
+
+
+@pytest.mark.parametrize(("labels", "text"), [
+    ((0, 255), f"train: the masks hold 0 and 255 alone. {REMEDY}"),
+    ((0, 1), f"train: class index 2 (dog) is in none of the 5 masks of images with that tag. {REMEDY}"),
+    ((0, 2), f"train: class index 1 (cat) is in none of the 5 masks of images with that tag. {REMEDY}"),
+    ((0, 1, 2), None),
+])  # fmt: skip
+def test_masks_that_cannot_be_right_are_refused(tmp_path, monkeypatch, labels, text):
+    folder = tmp_path / "photos"
+    for number in range(10):
+        write_image(folder / f"{number}.jpg", seed=number)
+        mask = np.resize(np.array(labels, np.uint8), (8, 12))
+        (folder / "SegmentationClass").mkdir(exist_ok=True)
+        write_mask(folder / "SegmentationClass" / f"{number}.png", mask)
+    write_labels(folder, *(f"{number}.jpg,{'cat' if number % 2 else 'dog'},train" for number in range(10)))
+    write_index(tmp_path / "index", index_photos(folder, random_seed=0, val_fraction=0.2, labels=None))
+    if text is None:
+        assert len(read_ground_truth(run_script(monkeypatch, folder))) == 10
+        return
+    with pytest.raises(DatasetProblems) as caught:
+        run_script(monkeypatch, folder)
+    assert [one.text for one in caught.value.problems] == [text]

@@ -12,6 +12,7 @@ from helpers import write_image
 from tagseg.datasets.folder.labels_table import Row, read_rows
 from tagseg.datasets.folder.reader import index_photos
 from tagseg.datasets.folder.splits import choose_splits
+from tagseg.datasets.image_checks import Reading
 from tagseg.datasets.problems import DatasetProblems
 from tagseg.runtime.errors import TagsegError
 
@@ -59,7 +60,7 @@ def test_all_formats_give_the_index_that_was_written(tmp_path, single):
 def test_spaces_nulls_and_line_separators_in_json_lines(tmp_path):
     content = """\ufeff{"image": " a\u2028b.jpg ", "labels": [" x ", "x", ""], "split": " val "}\r\n\r
 {"image": "b.jpg", "labels": "x;y", "split": null}\r\n{"image": "c.jpg", "labels": null, "split": "test"}"""
-    rows, problems = read_rows(tmp_path, write_table(tmp_path, "x.NDJSON", content))
+    rows, problems = read_rows(tmp_path, write_table(tmp_path, "x.NDJSON", content), [])
     expected = [("a\u2028b.jpg", {"x"}, "val", 1), ("b.jpg", {"x", "y"}, "", 3), ("c.jpg", set(), "test", 4)]
     assert not problems and rows == [
         Row(PurePosixPath(image), frozenset(tags), split, "x.NDJSON", line) for image, tags, split, line in expected
@@ -74,7 +75,18 @@ def test_spaces_nulls_and_line_separators_in_json_lines(tmp_path):
     "image,labels,split\na.jpg,cat; dog;,\nb.jpg,dog,\n,,\n , ,\n",
     'image,labels\na.jpg,"[""cat"", ""dog""]"\nb.jpg,"[""dog""]"\n',
     "image,labels\na.jpg,\"['cat', 'dog']\"\nb.jpg,[dog]\n",
-], ids=["Windows", "order of columns", "capitals", "semicolons", "empty rows", "JSON", "Python"])  # fmt: skip
+    ",filename,Tags,remark\n0,a.jpg,cat;dog,x\n1,b.jpg,dog,\n",
+    "image\tlabels\na.jpg\tcat;dog\nb.jpg\tdog\n",
+    "image,labels\na.jpg,cat\na.jpg,dog\nb.jpg,dog\n",
+    "Image,cat,dog,score\na.jpg,1,1,0.3\nb.jpg,0,1.0,0.7\n",
+    "image,labels\na.jpg,cat;dog\nb.jpg,dog\n".encode("utf-16"),
+    "image,labels\na.jpg,cat; Dog \nb.jpg,dog\nb.jpg,dog\n",
+    'image,labels\na.jpg,"cat, dog"\nb.jpg,dog\na.jpg,cat\n',
+    "image,labels\na.jpg,cat dog\nb.jpg,dog\na.jpg,cat\n",
+], ids=[
+    "Windows", "order of columns", "capitals", "semicolons", "empty rows", "JSON", "Python", "other columns", "tabs",
+    "one row per label", "one column per class", "UTF-16", "spellings", "commas", "blanks",
+])  # fmt: skip
 def test_tables_of_other_programs(tmp_path, content):
     for name in ("a.jpg", "b.jpg"):
         write_image(tmp_path / name)
@@ -92,18 +104,58 @@ def test_names_in_another_unicode_form_are_found(tmp_path, forms):
     assert [row.path for row in read(tmp_path).images] == [str(tmp_path / on_disk)]
 
 
-@pytest.mark.parametrize("joined", ["cat dog", "cat,dog", "cat | dog"])
-def test_labels_that_join_other_classes_are_refused_unless_listed(tmp_path, joined):
+@pytest.mark.parametrize(("joined", "doubtful"), [("cat dog", False), ("cat,cow", True), ("cat | cow", True)])
+def test_labels_that_join_other_classes(tmp_path, joined, doubtful):
+    """They are split, refused where a part is no class by itself, and kept where they are listed."""
     for name in ("a.jpg", "b.jpg", "c.jpg"):
-        write_image(tmp_path / name)
+        write_image(tmp_path / name, seed=ord(name[0]))
     write_table(tmp_path, "labels.csv", f'image,labels,split\na.jpg,"{joined}",\nb.jpg,dog,\nc.jpg,cat,\n')
-    with pytest.raises(DatasetProblems, match=f"line 2: a.jpg: class {joined!r} looks like".replace("|", r"\|")):
-        read(tmp_path)
+    reading = Reading()
+    if doubtful:
+        with pytest.raises(DatasetProblems, match=f"line 2: a.jpg: class {joined!r} looks like".replace("|", r"\|")):
+            read(tmp_path)
+    else:
+        index = index_photos(tmp_path, random_seed=5, val_fraction=0.3, reading=reading)
+        assert index.classes == ("background", "cat", "dog") and index.images[0].tags == ("cat", "dog")
+        assert reading.notes == [f"class {joined!r} is read as 'cat' and 'dog' (1 image)"]
     (tmp_path / "classes.txt").write_text(f"{joined}\ncat\ndog\n")
     assert read(tmp_path).classes == ("background", joined, "cat", "dog")
 
 
-GOOD = '{"image": "good.jpg", "labels": ["dog"]}'
+def test_labels_beside_the_class_list_are_ignored_and_misspelt_ones_refused(tmp_path):
+    for name in ("a.jpg", "b.jpg", "c.jpg"):
+        write_image(tmp_path / name, seed=ord(name[0]))
+    (tmp_path / "classes.txt").write_text("horse\ncow\n")
+    write_table(tmp_path, "labels.csv", "image,labels\na.jpg,Horse;bird\nb.jpg,cow\nc.jpg,bird\n")
+    reading = Reading()
+    index = index_photos(tmp_path, random_seed=5, val_fraction=0.3, reading=reading)
+    assert [row.tags for row in index.images] == [("horse",), ("cow",), ()]
+    assert reading.notes == [
+        "class 'Horse' is read as 'horse' (1 image)", "class 'bird' is not in classes.txt: ignored (2 images)",
+    ]  # fmt: skip
+    write_table(tmp_path, "labels.csv", "image,labels\na.jpg,horsse\nb.jpg,cow\nc.jpg,horse\n")
+    with pytest.raises(
+        DatasetProblems, match="line 2: a.jpg: class 'horsse' is not in classes.txt. Correct it to 'hor"
+    ):
+        read(tmp_path)
+    (tmp_path / "classes.txt").write_text("horse\nHORSE\n")
+    with pytest.raises(DatasetProblems, match="classes.txt: class 'HORSE' differs from 'horse' in capitals"):
+        read(tmp_path)
+
+
+def test_what_a_table_makes_tagseg_assume_is_noted(tmp_path):
+    for name in ("ü.jpg", "b.jpg"):
+        write_image(tmp_path / name, seed=ord(name[0]))
+    write_table(tmp_path, "labels.csv", "image,labels,n\nü.jpg,cat,1\nb.jpg,cat,2\nb.jpg,dog,3\n".encode("cp1252"))
+    reading = Reading()
+    index_photos(tmp_path, random_seed=5, val_fraction=0.3, reading=reading)
+    assert reading.notes == [
+        "labels.csv: not UTF-8, read as cp1252 (Windows)", "labels.csv: ignored columns: n",
+        "labels.csv: 1 images have several rows: their labels are merged",
+    ]  # fmt: skip
+
+
+GOOD = '{"image": "good.jpg", "labels": ["dog"], "split": "train"}'
 
 
 @pytest.mark.parametrize(("line", "text"), [
@@ -113,13 +165,11 @@ GOOD = '{"image": "good.jpg", "labels": ["dog"]}'
     ('{"image": "a.jpg", "label": ["dog"]}', "label: Extra inputs are not permitted. Write it like {"),
     ('{"image": "a.jpg", "labels": ["dog", 3]}', "labels: Input should be a valid string"),
     ('{"image": null, "labels": ["dog"]}', "no path. Name the image's file"),
-    ('{"image": "a.jpg"}', "a.jpg: no tag. Name the classes in the image, or remove the row."),
     ('{"image": "a\\u0000.jpg", "labels": ["dog"]}', "a\\x00.jpg: the path is not UTF-8 text"),
     ('{"image": "../a\\n.jpg", "labels": ["dog"]}', "../a\\n.jpg: the path points outside the folder"),
-    ('{"image": "./good.jpg", "labels": ["cat"]}', "good.jpg: already in line 1. Remove one of the two rows, and"),
+    ('{"image": "./good.jpg", "labels": ["cat"], "split": "val"}', "good.jpg: split val, but train in line 1. Write"),
     ("a.jpg\tdog\tval\tcat",
      'a.jpg: more cells than columns. Write the labels into one cell with quotes: "dog;person".'),
-    ("a.jpg\t;\t", "a.jpg: no tag. Name the classes in the image, or remove the row."),
     ("a.jpg\tdog\tdev", "a.jpg: split 'dev' is unknown. Use train, val, test, or leave it empty."),
     ("\tdog\tval", "no path. Name the image's file."),
 ])  # fmt: skip
@@ -142,22 +192,21 @@ def test_problems_of_all_lines_are_reported_together(tmp_path):
     write_table(tmp_path, "labels.jsonl", "\n".join(lines))
     with pytest.raises(DatasetProblems, match="\n  labels.jsonl, line 1: Invalid JSON") as caught:
         read(tmp_path)
-    assert [problem.line for problem in caught.value.problems] == [1, 4, 4, 4, 4, 4, 5, 6, 6]
+    assert [problem.line for problem in caught.value.problems] == [1, 4, 4, 4, 4, 4, 6]
 
 
 @pytest.mark.parametrize(("name", "content", "message"), [
     ("labels.csv", "picture,labels\na.jpg,dog\n", "no column 'image'. Start with the line 'image,labels,split'"),
-    ("labels.csv", "image,cat,dog\na.jpg,0,1\n", "no column 'labels'. .*; tables with one column per class"),
+    ("labels.csv", "image,cat,dog\na.jpg,0,2\n", "no column 'labels'. .*, or with one column of 0 and 1 per class"),
     ("labels.csv", "image,labels,splits\na.jpg,dog,val\n", "column 'splits' is unknown"),
-    ("labels.csv", "image,labels,Labels\na.jpg,dog,cat\n", "column 'labels' is unknown or occurs twice"),
+    ("labels.csv", "image,labels,Labels\na.jpg,dog,cat\n", "columns labels and Labels are both labels. Keep one"),
     ("labels.csv", "", "no column 'image'"),
     ("labels.csv", "a.jpg,cat\nb.jpg,dog\n", "no column 'image'"),
     ("labels.csv", "image,labels,split", "no rows. Add one"),
     ("labels.csv", "image,labels\n,\n", "no rows. Add one for each image"),
-    ("labels.csv", "image,labels\na.jpg,dog\n".encode("utf-16"), "not UTF-8. Save it again"),
-    ("labels.csv", b"image,labels\n\xfc.jpg,dog\n", "not UTF-8. Save it again"),
+    ("labels.csv", b"image,labels\n\x81.jpg,dog\n", "not a text in UTF-8, UTF-16 or cp1252. Save it again"),
+    ("labels.csv", b"image,labels\na\0.jpg,dog\n", "not a text in UTF-8, UTF-16 or cp1252. Save it again"),
     ("labels.csv", 'image,labels\n"a.jpg,dog\nb.jpg,dog\n', "after line 1: unexpected end"),
-    ("labels.tsv", "image,labels\na.jpg,dog\n", r"no column 'image'. .* 'image\\tlabels\\tsplit'.* by tabs"),
     ("labels.jsonl", b"\xef\xbb\xbf\r\n \r\n", "no rows"),
 ])  # fmt: skip
 def test_unreadable_table(tmp_path, name, content, message):

@@ -92,6 +92,10 @@ MISTAKES = {
         [r"results: a\{b\}: has braces, .*\. Use a name without them", r"new_photos: .*we\{ird\}: has braces",
          r"fetch\.folder: data\}: has braces", r"classifier\.network\.weights: \{w\}\.pth: has braces",
          r"figures\.classes\.1: \{dog\}: has braces"]),
+    "names that YAML reads as numbers": (
+        {"run": 2024, "results": 1.5, "photos": {"a": "b"}},
+        [r"run: 2024: YAML reads this as int, not as text. Quote it .* --config 'run=\"NAME\"'",
+         r"results: 1\.5: YAML reads this as float", r"photos: \{'a': 'b'\}: YAML reads this as dict"]),
     "results that commands read as an option": (
         {"results": "-x"}, [r"results: -x/demo: starts with '-', which commands read as an option\. Rename"]),
     "results in a file": (
@@ -166,3 +170,12 @@ def test_targets_without_anything_to_make_them_of_are_refused():
         plan.segmented_folder(None)
     rehearsal = Plan(overlaid(CONFIG, {"submission": {"split": "val"}}))
     assert rehearsal.submission_archive(None) == "results/demo/submission/comp6_val.tgz"
+
+
+def test_a_value_that_yaml_takes_for_a_comment_is_noticed():
+    words = ["snakemake", "--config", "results=a #1", "run=demo"]
+    with pytest.raises(
+        TagsegError, match=r"""results: a #1: YAML reads it as 'a' and a .* --config 'results="a #1"'"""
+    ):
+        parse_config(CONFIG | {"results": "a"}, words)
+    parse_config(CONFIG | {"results": "a #1"}, words)

@@ -5,13 +5,19 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from tagseg.datasets.common import check_mask, collected
 from tagseg.datasets.problems import Problem, write_table
 from tagseg.runtime.commandline import progress
 from tagseg.runtime.errors import TagsegError
 from tagseg.runtime.pools import SMALL_TASKS, in_processes
-from tagseg.storage.images import UnreadableImage, read_image, read_mask
-from tagseg.storage.index import ImageRecord, Index
+from tagseg.storage.files import digest
+from tagseg.storage.images import VOID, UnreadableImage, read_image, read_mask
+from tagseg.storage.index import SPLITS, ImageRecord, Index
+
+PLENTY = 5
+"""Images with a mask and a tag from which on a class that no mask shows is a mistake."""
 
 UNKNOWN = (0, 0)
 """Width and height of a row where the data set does not state them."""
@@ -32,7 +38,7 @@ class Reading:
 
     An image is skipped where it is unreadable or has another size than the data set states. Where the skipped
     fraction exceeds `max_unreadable_fraction` (None: always), every skipped image is a problem. Images below
-    `results`, the folder of our runs, do not belong to the data set.
+    `results`, the folder of our runs, do not belong to the data set. `notes` collects what a reader assumes.
     """
 
     max_unreadable_fraction: float | None = None
@@ -40,6 +46,7 @@ class Reading:
     results: Path | None = None
     count: int = field(default=0, init=False)
     skipped: list[SkippedImage] = field(default_factory=list, init=False)
+    notes: list[str] = field(default_factory=list, init=False)
 
     def readable(
         self,
@@ -54,9 +61,11 @@ class Reading:
         self.count = len(rows)
         kept = []
         results = progress(in_processes(_with_size, rows, self.processes, SMALL_TASKS), "images", len(rows))
+        contents: dict[str, ImageRecord] = {}
         for row, result in zip(rows, results, strict=True):
-            if isinstance(result, ImageRecord):
-                kept.append(result)
+            if not isinstance(result, TagsegError):
+                kept.append(result[0])
+                self._note_copy(contents.setdefault(result[1], row), row)
                 continue
             text = str(result).removeprefix(f"{row.path}: ")
             problem = problem_of(row, text)
@@ -66,6 +75,11 @@ class Reading:
                 problems.append(problem)
         problems += self._too_many()
         return tuple(sorted(kept, key=lambda row: row.id))
+
+    def _note_copy(self, first: ImageRecord, row: ImageRecord) -> None:
+        """Note that an image of one split is also in another: its score says nothing about new images."""
+        if first.split != row.split:
+            self.notes.append(f"{row.path} ({row.split}) is a copy of {first.path} ({first.split})")
 
     def _too_many(self) -> list[Problem]:
         """Return the problems of all skipped images if they are too many."""
@@ -79,14 +93,14 @@ class Reading:
         return skipped if limit is None else [Problem("", 0, text), *skipped]
 
 
-def _with_size(row: ImageRecord) -> ImageRecord | TagsegError:
-    """Read an image; return its row with its size after EXIF rotation, or what is wrong."""
+def _with_size(row: ImageRecord) -> tuple[ImageRecord, str] | TagsegError:
+    """Read an image; return its row with its size after EXIF rotation and the file's digest, or what is wrong."""
     try:
         height, width = read_image(row.path).shape[:2]
     except TagsegError as error:
         return error
     if (row.width, row.height) in (UNKNOWN, (width, height)):
-        return replace(row, width=width, height=height)
+        return replace(row, width=width, height=height), digest(row.path)
     stated = f"the data set states {row.width}x{row.height}"
     return UnreadableImage(f"{row.path}: {width}x{height} pixels, but {stated}. Replace the image.")
 
@@ -97,19 +111,41 @@ def write_skipped(path: str | Path, skipped: Sequence[SkippedImage]) -> None:
 
 
 def mask_problems(masks: Mapping[str, Path], index: Index, processes: int) -> list[Problem]:
-    """Read all pixels of the masks (path by image id); return the problems, one per mask.
+    """Read all pixels of the masks (path by image id); return the problems.
 
-    A problem is damage, colours instead of labels, an unknown label, or another size than the image's.
+    A problem is damage, colours instead of labels, an unknown label, another size than the image's, and a set of masks
+    that cannot be right: void alone, or a tagged class in none of its images.
     """
     tasks = [(row, masks[row.id], len(index.classes)) for row in index.images if row.id in masks]
-    results = in_processes(_problems_of_mask, tasks, processes, SMALL_TASKS)
-    return [problem for some in progress(results, "ground truth", len(tasks)) for problem in some]
+    results = list(progress(in_processes(_read_labels, tasks, processes, SMALL_TASKS), "ground truth", len(tasks)))
+    if problems := [problem for some, _ in results for problem in some]:
+        return problems
+    pairs = [(row, labels) for (row, *_), (_, labels) in zip(tasks, results, strict=True)]
+    by_split = {split: [pair for pair in pairs if pair[0].split == split] for split in SPLITS}
+    return [problem for split, some in by_split.items() for problem in implausible(split, some, index)]
 
 
-def _problems_of_mask(task: tuple[ImageRecord, Path, int]) -> list[Problem]:
+def _read_labels(task: tuple[ImageRecord, Path, int]) -> tuple[list[Problem], frozenset[int]]:
+    """Return the problems of a mask and its labels."""
     row, path, classes = task
     problems: list[Problem] = []
+    labels: frozenset[int] = frozenset()
     with collected(problems, path):
         check_mask(path, row.width, row.height)
-        read_mask(path, classes)
+        labels = frozenset(np.unique(read_mask(path, classes)).tolist())
+    return problems, labels
+
+
+def implausible(split: str, pairs: Sequence[tuple[ImageRecord, frozenset[int]]], index: Index) -> list[Problem]:
+    """Return why the masks of a split, as (image, labels) pairs, cannot be the ground truth of its tags."""
+    tagged = [(row, labels) for row, labels in pairs if row.tags]
+    remedy = "A mask holds class indices: 0 background, 1, 2, ... the classes in order, 255 void. Correct the masks."
+    if len(tagged) >= PLENTY and all(labels <= {0, VOID} for _, labels in tagged):
+        return [Problem("", 0, f"{split}: the masks hold 0 and 255 alone. {remedy}")]
+    problems = []
+    for label, name in enumerate(index.classes[1:], start=1):
+        of_class = [labels for row, labels in tagged if name in row.tags]
+        if len(of_class) >= PLENTY and not any(label in labels for labels in of_class):
+            text = f"class index {label} ({name}) is in none of the {len(of_class)} masks of images with that tag"
+            problems.append(Problem("", 0, f"{split}: {text}. {remedy}"))
     return problems

@@ -14,20 +14,26 @@ def user_error(path: str | Path, problem: str, remedy: str) -> TagsegError:
     return TagsegError(f"{path}: {problem}. {remedy[:1].upper()}{remedy[1:]}.")
 
 
-def read_text(path: Path, remedy: str) -> str:
-    """Return a UTF-8 file's text, without BOM. Raises TagsegError; `remedy` is for a missing file."""
+def read_bytes(path: Path, remedy: str) -> bytes:
+    """Return the content of a user's file. Raises TagsegError; `remedy` is for a missing file."""
     try:
         if path.exists() and not path.is_file():  # opening a named pipe would block
             raise user_error(path, "not a regular file", "replace it by a text file")
         if path.stat().st_size > MAX_TEXT_BYTES:
             raise user_error(path, f"more than {MAX_TEXT_BYTES:,} bytes", "replace it by a shorter file")
-        return path.read_bytes().decode("utf-8-sig")
+        return path.read_bytes()
     except FileNotFoundError:
         raise user_error(path, "no such file", remedy) from None
-    except UnicodeDecodeError:
-        raise user_error(path, "not UTF-8", "save it again in that encoding") from None
     except OSError as error:
         raise user_error(path, f"cannot be read ({error.strerror})", remedy) from None
+
+
+def read_text(path: Path, remedy: str) -> str:
+    """Return a UTF-8 file's text, without BOM. Raises TagsegError; `remedy` is for a missing file."""
+    try:
+        return read_bytes(path, remedy).decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise user_error(path, "not UTF-8", "save it again in that encoding") from None
 
 
 def is_present(path: str | Path) -> bool:

@@ -85,7 +85,8 @@ def train_problems(index: Index) -> list[Problem]:
 class CheckResult:
     """Result of a check: the index (None where it cannot be built), ids with a mask, and the problems.
 
-    Of the `read` images, `unreadable` ones are missing from the index and among the problems.
+    Of the `read` images, `unreadable` ones are missing from the index and among the problems. `notes` says what the
+    reader assumes.
     """
 
     index: Index | None
@@ -93,6 +94,7 @@ class CheckResult:
     problems: tuple[Problem, ...]
     read: int
     unreadable: int
+    notes: tuple[str, ...] = ()
 
 
 def check_data_set(settings: CheckSettings, folder: Path, processes: int, results: Path | None = None) -> CheckResult:
@@ -115,7 +117,7 @@ def check_data_set(settings: CheckSettings, folder: Path, processes: int, result
                 masks |= _read_masks(settings.ground_truth, index, split, folder / split, processes)
         problems += mask_problems(masks, index, processes)
     counts = (reading.count, len(reading.skipped))
-    return CheckResult(index, frozenset(masks), tuple(sorted(set(problems))), *counts)
+    return CheckResult(index, frozenset(masks), tuple(sorted(set(problems))), *counts, tuple(reading.notes))
 
 
 def _read_masks(settings: SourceSettings, index: Index, split: str, folder: Path, processes: int) -> dict[str, Path]:

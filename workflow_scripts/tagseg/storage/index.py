@@ -1,6 +1,7 @@
 """The index: one row per image. Every stage reads it instead of the data set's own layout."""
 
 import csv
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -81,11 +82,22 @@ class Index:
         return tuple(self.classes.index(tag) for tag in image.tags)
 
 
+def normal_form(name: str) -> str:
+    """Return what the spellings of one class name have in common: NFC, small letters, single blanks."""
+    return " ".join(unicodedata.normalize("NFC", name).split()).casefold()
+
+
 def check_class_names(names: Sequence[str], source: str | Path) -> None:
     """Raise TagsegError if a name cannot be a class: empty, background, repeated, unfit for a file name."""
     for name in names:
         if problem := _problem_of_name(name):
             raise TagsegError(f"{source}: {problem}. Rename it.")
+    first: dict[str, str] = {}
+    for name in names:
+        one = first.setdefault(normal_form(name), name)
+        if one != name:
+            text = f"class {name!r} differs from {one!r} in capitals, blanks or Unicode form alone"
+            raise TagsegError(f"{source}: {text}. Remove one.")
     repeated = sorted(name for name, count in Counter(names).items() if count > 1)
     if repeated:
         raise TagsegError(f"{source}: class {repeated[0]!r} is listed twice. Remove one.")

@@ -1,7 +1,7 @@
 """The check of a configuration: all its problems are reported together, each with its dotted key."""
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
@@ -23,10 +23,11 @@ RENAMED = {
 """Old keys and their new names."""
 
 
-def parse_config(content: Mapping[str, Any]) -> Config:
+def parse_config(content: Mapping[str, Any], command_line: Sequence[str] = ()) -> Config:
     """Return the checked configuration.
 
-    Raises TagsegError with every unknown key and bad value, before anything runs.
+    Raises TagsegError with every unknown key and bad value, before anything runs, and with values of the
+    `command_line` that YAML has shortened.
     """
     dataset = content.get("dataset")
     kind = dataset.get("kind", "demo") if isinstance(dataset, Mapping) else dataset
@@ -34,6 +35,7 @@ def parse_config(content: Mapping[str, Any]) -> Config:
     if adapter is None or not isinstance(dataset, Mapping):
         raise _error([f"dataset.kind: {kind!r}: unknown. Use one of {', '.join(ADAPTERS)}."])
     own, problems = _own_keys(dataset, adapter)
+    problems += _shortened(content, command_line)
     try:
         config = Config[adapter.settings_type].model_validate({**content, "dataset": own})  # type: ignore
     except ValidationError as error:
@@ -42,6 +44,15 @@ def parse_config(content: Mapping[str, Any]) -> Config:
     if problems:
         raise _error(problems)
     return config
+
+
+def _shortened(content: Mapping[str, Any], command_line: Sequence[str]) -> Iterator[str]:
+    """Yield a line for each `KEY=VALUE` of the command line whose end YAML takes for a comment."""
+    for word in command_line:
+        key, sign, value = word.partition("=")
+        if sign and " #" in value and isinstance(content.get(key), str) and " #" not in content[key]:
+            remedy = f"""Quote it for YAML too: --config '{key}="{value}"'."""
+            yield f"{key}: {value}: YAML reads it as {content[key]!r} and a comment. {remedy}"
 
 
 def surroundings(config: Config) -> Surroundings:
@@ -81,6 +92,10 @@ def _problems_of(error: ValidationError, adapter: type[Adapter]) -> Iterator[str
             yield f"{key}: unknown key. {_remedy(key, model)}"
         elif detail["type"] == "missing":
             yield f"{key}: missing. Add it."
+        elif detail["type"] == "string_type" and not isinstance(detail["input"], list | None):
+            remedy = f"""Quote it for YAML too, as in --config '{key.rpartition(".")[2]}="NAME"'."""
+            kind = type(detail["input"]).__name__
+            yield f"{key}: {detail['input']}: YAML reads this as {kind}, not as text. {remedy}"
         else:
             text = detail["msg"].removeprefix("Value error, ")
             yield f"{key}: {detail['input']!r}: {text[:1].lower()}{text[1:]}. Correct the value."

@@ -1,7 +1,7 @@
 """The plan of a run: its configuration, its paths, and the inputs of its rules."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -19,8 +19,8 @@ from tagseg.workflow.configuration import Config
 class Plan:
     """Paths and settings of a run. Methods that take `wildcards` are input functions of rules."""
 
-    def __init__(self, content: Mapping[str, Any]) -> None:
-        self.config: Config = parse_config(content)
+    def __init__(self, content: Mapping[str, Any], command_line: Sequence[str] = ()) -> None:
+        self.config: Config = parse_config(content, command_line)
         self.folder = f"{self.config.results}/{self.config.run}"
         self.backbone = self.config.segmenter.network.backbone
         self.rounds = self.config.segmenter.rounds

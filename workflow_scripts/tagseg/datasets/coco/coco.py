@@ -41,7 +41,11 @@ def index_coco(root: Path, *, crowd: bool = True, counts_known: bool = False, re
         with collected(problems, annotation_file(root, split)):
             halves[split] = read_annotations(root, split, segmentations=False)
     raise_any(root, problems)
-    names = {one.id: one.name for one in sorted(halves["train"].categories, key=lambda one: one.id)}
+    used = {one.category_id for half in halves.values() for one in half.annotations}
+    categories = sorted(halves["train"].categories, key=lambda one: one.id)
+    names = {one.id: one.name for one in categories if one.id in used}
+    if reading and (unused := [one.name for one in categories if one.id not in used]):
+        reading.notes.append(f"categories without any annotation are ignored: {', '.join(unused)}")
     for split, half in halves.items():
         problems += [Problem(_name(split), 0, text) for text in _contradictions(half)]
         problems += _missing_files(root / f"{split}2017", half)

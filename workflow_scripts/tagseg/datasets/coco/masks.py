@@ -4,6 +4,7 @@ Segmentations are checked before pycocotools reads them: its C code trusts coord
 malformed one makes it write out of bounds or allocate all memory.
 """
 
+import logging
 import re
 import reprlib
 from array import array
@@ -15,11 +16,14 @@ import numpy as np
 from pycocotools import mask as coco_rle
 
 from tagseg.datasets.coco.annotations import Annotation, annotation_file, read_annotations
+from tagseg.datasets.image_checks import PLENTY
 from tagseg.datasets.problems import DatasetProblems, Problem
 from tagseg.runtime.commandline import progress
 from tagseg.runtime.pools import SMALL_TASKS, in_processes
 from tagseg.storage.images import VOID, encode_mask
 from tagseg.storage.index import ImageRecord, Index
+
+log = logging.getLogger(__name__)
 
 MARGIN = 5.0
 """Pixels by which a polygon may leave the image, as annotation tools allow; it is cut at the border."""
@@ -56,8 +60,13 @@ def coco_ground_truth(root: Path, index: Index, split: str, folder: Path, *, thr
         return {}
     instances = read_instances(Path(root), index, split)
     (Path(folder) / "png").mkdir(parents=True, exist_ok=True)
-    paths = {name: f"png/{name}.png" for name in rows}
-    tasks = [(Path(folder, paths[name]), row, instances.get(name, ())) for name, row in rows.items()]
+    # An image with an object that has no outline, a box alone, has no ground truth.
+    paths = {name: f"png/{name}.png" for name in rows if None not in instances.get(name, ())}
+    tasks = [
+        (Path(folder, paths[name]), row, [one for one in instances.get(name, ()) if one])
+        for name, row in rows.items()
+        if name in paths
+    ]
     # pycocotools holds the GIL: processes, not threads.
     for _ in progress(in_processes(_write_mask, tasks, threads, SMALL_TASKS), "ground truth", len(tasks)):
         pass
@@ -69,8 +78,8 @@ def _write_mask(task: tuple[Path, ImageRecord, Sequence[Instance]]) -> None:
     path.write_bytes(encode_mask(paint(row.height, row.width, instances)))
 
 
-def read_instances(root: Path, index: Index, split: str) -> dict[str, list[Instance]]:
-    """Return the instances of each image of a split by its id. Raises as `coco_ground_truth`."""
+def read_instances(root: Path, index: Index, split: str) -> dict[str, list[Instance | None]]:
+    """Return the instances of each image of a split by its id; None for a box alone. Raises as `coco_ground_truth`."""
     content = read_annotations(root, split, segmentations=True)
     by_name = {row.id: row for row in index.of_split(split)}
     rows = {image.id: by_name[image.stem] for image in content.images if image.stem in by_name}
@@ -78,11 +87,15 @@ def read_instances(root: Path, index: Index, split: str) -> dict[str, list[Insta
     labels = {one.id: label_of[one.name] for one in content.categories if one.name in label_of}
     missing = sorted(by_name.keys() - {row.id for row in rows.values()})
     texts = [f"no image {name}.*, which is in the index. Build the index again." for name in missing]
-    instances: dict[str, list[Instance]] = {}
+    instances: dict[str, list[Instance | None]] = {}
+    # Some tools (CVAT's brush) export every object as a crowd. COCO has 1 % of them.
+    all_crowd = len(content.annotations) >= PLENTY and all(one.iscrowd for one in content.annotations)
+    if all_crowd:
+        log.warning("%s: every object has iscrowd 1; read as objects", annotation_file(Path(), split))
     for one in content.annotations:
         if row := rows.get(one.image_id):
             try:
-                instances.setdefault(row.id, []).append(_instance(one, row, labels))
+                instances.setdefault(row.id, []).append(_instance(one, row, labels, all_crowd))
             except ValueError as error:
                 texts.append(f"annotation {one.id} of {row.id}: {error}")
     if texts:
@@ -91,14 +104,16 @@ def read_instances(root: Path, index: Index, split: str) -> dict[str, list[Insta
     return instances
 
 
-def _instance(annotation: Annotation, row: ImageRecord, labels: dict[int, int]) -> Instance:
-    """Rasterise an annotation. Raises ValueError, with the remedy, where it is malformed."""
+def _instance(annotation: Annotation, row: ImageRecord, labels: dict[int, int], all_crowd: bool) -> Instance | None:
+    """Rasterise an annotation; None without an outline. Raises ValueError, with the remedy, if it is malformed."""
     category = annotation.category_id
     if category not in labels:
         raise ValueError(f"category_id {category} is not a class of the index. Build the index again.")
+    if annotation.segmentation in (None, []):
+        return None
     code = rasterise(annotation.segmentation, row.height, row.width)
     area = int(coco_rle.area(code))
-    return Instance(bool(annotation.iscrowd), area, annotation.id, labels[category], code["counts"])
+    return Instance(bool(annotation.iscrowd) and not all_crowd, area, annotation.id, labels[category], code["counts"])
 
 
 def rasterise(segmentation: Any, height: int, width: int) -> dict:

@@ -2,8 +2,7 @@
 
 import os
 import unicodedata
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from tagseg.datasets.folder.table_formats import Entry, read_entries
@@ -29,24 +28,28 @@ class Row:
         return Problem(self.table, self.line, f"{name}: {bare}") if self.table else Problem(name, 0, bare)
 
 
-def read_rows(root: Path, name: str) -> tuple[list[Row], list[Problem]]:
+def read_rows(root: Path, name: str, notes: list[str]) -> tuple[list[Row], list[Problem]]:
     """Return the rows of the table `root`/`name` with a usable path, each image once, and all problems.
 
-    The table may be anywhere. Raises TagsegError if it cannot be read (`read_entries`).
+    The table may be anywhere. The labels of several rows of an image are merged. `notes` collects what was assumed.
+    Raises TagsegError if it cannot be read (`read_entries`).
     """
     rows: dict[PurePosixPath, Row] = {}
-    problems = []
-    for entry in read_entries(root / name):
+    problems, merged = [], set()
+    for entry in read_entries(root / name, notes):
         texts = list(entry.problems) if entry.image is None else _texts(entry)
         if entry.image and not wrong_path(entry.image):
             row = Row(_on_disk(root, entry.image), entry.tags, entry.split, name, entry.line)
             first = rows.setdefault(row.image, row)
             if first is not row:
-                texts.append(
-                    f"already in line {first.line}. Remove one of the two rows, and list all labels in the other."
-                )
+                merged.add(row.image)
+                rows[row.image] = replace(first, tags=first.tags | row.tags, split=first.split or row.split)
+                if row.split and first.split not in ("", row.split):
+                    texts.append(f"split {row.split}, but {first.split} in line {first.line}. Write the same split.")
         about = f"{shown(PurePosixPath(entry.image))}: " if entry.image else ""
         problems += [Problem(name, entry.line, f"{about}{text}") for text in texts]
+    if merged:
+        notes.append(f"{name}: {len(merged):,} images have several rows: their labels are merged")
     return list(rows.values()), problems
 
 
@@ -61,8 +64,6 @@ def _texts(entry: Entry) -> list[str]:
     texts = [*entry.problems, wrong_path(entry.image or "")]
     if entry.split and entry.split not in SPLITS:
         texts.append(f"split {entry.split!r} is unknown. Use {', '.join(SPLITS)}, or leave it empty.")
-    if not entry.tags and entry.split != "test":  # the tags of test are not used
-        texts.append("no tag. Name the classes in the image, or remove the row.")
     return [text for text in texts if text]
 
 
@@ -77,13 +78,3 @@ def wrong_path(path: str) -> str:
     if ".." in PurePosixPath(path).parts:
         return "the path points outside the folder (`..`). Move the file into the folder, or link to it there."
     return "" if "\\" not in path else "the path holds a backslash. Write / between folders."
-
-
-def check_tags(rows: Sequence[Row], names: Sequence[str], remedy: str) -> list[Problem]:
-    """Return a problem for each tag of each row that is not among the class names."""
-    known = set(names)
-    return [
-        row.problem(f"class {tag!r} is not in the class list. {remedy}")
-        for row in rows
-        for tag in sorted(row.tags - known)
-    ]

@@ -10,11 +10,12 @@ The table is labels.csv, labels.tsv (tabs) or labels.jsonl, one object per line:
 Its column `split` and the cells of it are optional. All problems of a folder are reported together.
 """
 
-import re
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
+from tagseg.datasets.class_names import ClassNames
 from tagseg.datasets.common import (
     CLASS_LIST,
     MASK_FOLDER,
@@ -27,7 +28,7 @@ from tagseg.datasets.common import (
 )
 from tagseg.datasets.folder.class_folders import read_class_folders
 from tagseg.datasets.folder.image_files import check_folder, choose_ids, clashes, find_files, is_image, wrong_file
-from tagseg.datasets.folder.labels_table import Row, check_tags, read_rows
+from tagseg.datasets.folder.labels_table import Row, read_rows
 from tagseg.datasets.folder.splits import choose_splits
 from tagseg.datasets.folder.table_formats import TABLE_REMEDY
 from tagseg.datasets.image_checks import UNKNOWN, Reading
@@ -35,7 +36,7 @@ from tagseg.datasets.paths import is_present, shown
 from tagseg.datasets.problems import DatasetProblems, Problem
 from tagseg.runtime.errors import TagsegError
 from tagseg.storage.images import IMAGE_SUFFIXES
-from tagseg.storage.index import BACKGROUND, SEPARATOR, ImageRecord, Index, check_class_names
+from tagseg.storage.index import BACKGROUND, ImageRecord, Index, check_class_names
 
 TABLES = ("labels.csv", "labels.tsv", "labels.jsonl")
 FOLDERS = "folders"
@@ -57,30 +58,34 @@ def index_photos(
     root = Path(root)
     check_folder(root)
     reading = reading or Reading()
-    rows, problems = _read_labels(root, labels, reading.results)
-    names, wrong_names = _class_names(root, rows, bool(problems))
+    rows, problems = _read_labels(root, labels, reading)
+    names, wrong_names = _class_names(root, rows)
+    reading.notes += names.notes
+    rows = [replace(row, tags=names.tags(row.tags)) for row in rows]
     splits = choose_splits(rows, random_seed, val_fraction)
-    images, unreadable = _images(root, rows, names, splits, reading)
+    images, unreadable = _images(root, rows, names.names, splits, reading)
     problems = [*problems, *wrong_names, *unreadable]
     if problems:
         raise DatasetProblems(root, problems)
-    return Index((BACKGROUND, *names), images)
+    return Index((BACKGROUND, *names.names), images)
 
 
-def _read_labels(root: Path, labels: str | None, results: Path | None) -> tuple[list[Row], list[Problem]]:
+def _read_labels(root: Path, labels: str | None, reading: Reading) -> tuple[list[Row], list[Problem]]:
     """Return the rows of the table or the folders, and their problems."""
     if labels is not None:
-        return read_class_folders(root, results) if labels == FOLDERS else read_rows(root, labels)
+        if labels == FOLDERS:
+            return read_class_folders(root, reading.results)
+        return read_rows(root, labels, reading.notes)
     tables = [name for name in TABLES if is_present(root / name)]
     if len(tables) > 1:
         raise TagsegError(f"{root}: holds {' and '.join(tables)}. Name one of them in dataset.labels.")
     if tables:
-        return read_rows(root, tables[0])
+        return read_rows(root, tables[0], reading.notes)
     _check_no_other_table(root)
     remedy = f"{TABLE_REMEDY[:1].upper()}{TABLE_REMEDY[1:]}, or put the images into one folder per class"
     missing = f"{root / TABLES[0]}: no such file. {remedy}"
     try:
-        rows, problems = read_class_folders(root, results)
+        rows, problems = read_class_folders(root, reading.results)
     except TagsegError:
         raise TagsegError(f"{missing}.") from None
     # A forgotten table beside a folder `images` gives a single class.
@@ -97,25 +102,23 @@ def _check_no_other_table(root: Path) -> None:
         raise TagsegError(f"{root}: {', '.join(others)} is not named {' or '.join(TABLES)}. {remedy}")
 
 
-def _class_names(root: Path, rows: Sequence[Row], has_problems: bool) -> tuple[tuple[str, ...], list[Problem]]:
-    """Return the class list, and the problems of it and of the tags."""
-    found = tuple(sorted({tag for row in rows for tag in row.tags}))
+def _class_names(root: Path, rows: Sequence[Row]) -> tuple[ClassNames, list[Problem]]:
+    """Return the classes with what each label stands for, and the problems of the class list and of the labels."""
+    written = [tag for row in rows for tag in row.tags]
     try:
         listed = read_class_list(root)
     except TagsegError as error:
-        return found, [Problem(CLASS_LIST, 0, str(error).removeprefix(f"{root / CLASS_LIST}: "))]
-    if listed is not None:
-        return listed, check_tags(rows, listed, f"Add it to {CLASS_LIST}, or remove this label.")
-    return found, [] if has_problems and not found else _problems_of_names(found, rows)
-
-
-def _problems_of_names(names: Sequence[str], rows: Sequence[Row]) -> list[Problem]:
-    """Return a problem for each name that cannot be a class, at the first image that has it."""
+        text = str(error).removeprefix(f"{root / CLASS_LIST}: ")
+        return ClassNames(written), [Problem(CLASS_LIST, 0, text)]
+    names = ClassNames(written, listed)
+    wrong = {name: text for name in names.names if listed is None and (text := _wrong_names([name]))} | names.wrong
     first = {tag: row for row in reversed(rows) for tag in row.tags}
-    texts = {name: _wrong_names([name]) or _joined_names(name, names) for name in names}
-    problems = [first[name].problem(text) for name, text in texts.items() if text]
-    text = "" if problems else _wrong_names(names)
-    return [*problems, Problem("", 0, text)] if text else problems
+    if listed is None:
+        problems = [first[tag].problem(text) for tag, text in sorted(wrong.items())]
+    else:
+        problems = [row.problem(wrong[tag]) for row in rows for tag in sorted(row.tags) if tag in wrong]
+    text = "" if problems or listed is not None or not rows else _wrong_names(names.names)
+    return names, [*problems, Problem("", 0, text)] if text else problems
 
 
 def _wrong_names(names: Sequence[str]) -> str:
@@ -125,15 +128,6 @@ def _wrong_names(names: Sequence[str]) -> str:
     except TagsegError as error:
         return str(error).removeprefix("labels: ")
     return ""
-
-
-def _joined_names(name: str, names: Sequence[str]) -> str:
-    """Return why a name is not a class but several, or ""."""
-    parts = [part for part in re.split(r"[\s,|]+", name) if part]
-    if len(parts) < 2 or not set(parts) <= set(names):
-        return ""
-    remedy = f"Separate labels by {SEPARATOR}, or list all classes in {CLASS_LIST}."
-    return f"class {name!r} looks like several classes. {remedy}"
 
 
 def _images(

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tagseg.datasets.class_names import ClassNames
 from tagseg.datasets.common import (
     CLASS_LIST,
     MASK_FOLDER,
@@ -26,7 +27,7 @@ from tagseg.datasets.problems import Problem, raise_any
 from tagseg.datasets.voc.annotations import read_tags
 from tagseg.datasets.voc.sbd import find_sbd, read_sbd_ids, read_sbd_mask, sbd_masks
 from tagseg.storage.images import IMAGE_SUFFIXES, VOID, write_mask
-from tagseg.storage.index import BACKGROUND, ImageRecord, Index, check_class_names
+from tagseg.storage.index import BACKGROUND, ImageRecord, Index, check_class_names, normal_form
 
 VOC_CLASSES = (
     "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow",
@@ -109,14 +110,17 @@ def index_voc(
         ids = read_list(kit, name, sbd, problems, counts) if name else {}
         entries += [_Entry(one, *where, kit, split) for one, where in ids.items()]
     entries = _one_split_each(entries, problems)
-    tags = _read_all_tags(entries, difficult, test_devkit == devkit, problems)
-    names = _class_names(devkit, tags, counts_known, problems)
-    images = _images(entries, tags, names, reading or Reading(), problems)
+    reading = reading or Reading()
+    written = _read_all_tags(entries, difficult, test_devkit == devkit, problems)
+    names = _class_names(devkit, written, counts_known, problems)
+    reading.notes += names.notes
+    tags = {name: names.tags(own) for name, own in written.items()}
+    images = _images(entries, tags, names.names, reading, problems)
     if counts_known:
         aug = [tags.get(one.name) for one in entries if one.split == "train"] if train_list == TRAINAUG else []
         problems += _unusual_counts(counts, [len(own) for own in aug if own] if difficult and all(aug) else [])
     raise_any(devkit, problems)
-    return Index((BACKGROUND, *names), images)
+    return Index((BACKGROUND, *names.names), images)
 
 
 def find_devkit(root: Path) -> Path:
@@ -195,25 +199,26 @@ def _read_all_tags(
     return tags
 
 
-def _class_names(
-    devkit: Path, tags: Mapping[str, frozenset[str]], vocs: bool, problems: list[Problem]
-) -> tuple[str, ...]:
-    """Return the devkit's own class list, else VOC's where any tag is VOC's (or `vocs`), else all tags.
+def _class_names(devkit: Path, tags: Mapping[str, frozenset[str]], vocs: bool, problems: list[Problem]) -> ClassNames:
+    """Return the classes: the devkit's own list, else VOC's where any tag is VOC's (or `vocs`), else all tags.
 
     One VOC tag is enough: a misspelt name must not create a new list, which would change the masks' labels.
     """
-    seen = frozenset().union(*tags.values())
-    names, remedy = read_class_list(devkit), f"not in {CLASS_LIST}. Add it there or correct the annotation."
-    if names is None:
+    written = [tag for own in tags.values() for tag in own]
+    listed, remedy = read_class_list(devkit), ""
+    known = {normal_form(name) for name in VOC_CLASSES}
+    if listed is None and (vocs or known & {normal_form(tag) for tag in written}):
+        listed = VOC_CLASSES
         remedy = f"not one of VOC's classes. Correct the annotation, or list all classes in {CLASS_LIST}."
-        names = VOC_CLASSES if vocs or seen & set(VOC_CLASSES) else tuple(sorted(seen))
-        if seen or not problems:  # else no tag could be read, which has its own messages
-            with collected(problems, devkit / "Annotations"):
-                check_class_names(names, devkit / "Annotations")
+    names = ClassNames(written, listed, remedy)
+    if listed is None and (written or not problems):  # else no tag could be read, which has its own messages
+        with collected(problems, devkit / "Annotations"):
+            check_class_names(names.names, devkit / "Annotations")
     problems += [
-        Problem(str(devkit / "Annotations" / f"{name}.xml"), 0, f"class {tag!r} is {remedy}")
+        Problem(str(devkit / "Annotations" / f"{name}.xml"), 0, names.wrong[tag])
         for name, own in sorted(tags.items())
-        for tag in sorted(own.difference(names))
+        for tag in sorted(own)
+        if tag in names.wrong
     ]
     return names
 
