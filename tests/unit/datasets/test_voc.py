@@ -153,6 +153,30 @@ def test_trainaug_is_train_and_sbd_minus_val(devkit, sbd):
     assert len(index_voc(devkit, train_list="trainaug", val_list=None, sbd=sbd).images) == 6
 
 
+def test_lists_of_two_columns_own_trainaug_and_masks_of_sbd_as_pngs(devkit, tmp_path):
+    plain = index_voc(devkit)
+    for split in ("train", "val"):
+        ids = [row.id for row in plain.of_split(split)]
+        write_image_set(devkit, split, *(f"/JPEGImages/{one}.jpg /SegmentationClassAug/{one}.png" for one in ids))
+    assert index_voc(devkit) == plain
+    write_image_set(devkit, "train_aug", "JPEGImages/2007_000032.jpg", "2007_000039")
+    assert [row.id for row in index_voc(devkit, train_list="trainaug").of_split("train")] == [
+        "2007_000032",
+        "2007_000039",
+    ]
+    before = voc_ground_truth(devkit, plain, "train", tmp_path)
+    (devkit / "SegmentationClass").rename(devkit / "SegmentationClassAug")
+    after = voc_ground_truth(devkit, plain, "train", tmp_path)
+    assert {name: path.replace("Aug", "") for name, path in after.items()} == before and len(before) == 2
+    (devkit / "ImageSets" / "Segmentation").rename(devkit / "ImageSets" / "Main")
+    assert index_voc(devkit) == plain
+
+
+def test_spellings_of_voc_classes_are_one_class(devkit):
+    write_annotation(devkit, "2007_000033", "Aeroplane", "TVmonitor")
+    assert rows_by_id(index_voc(devkit))["2007_000033"].tags == ("aeroplane", "tvmonitor")
+
+
 def test_missing_devkits_lists_and_problems_of_trainaug(devkit, sbd, tmp_path):
     fails(tmp_path / "no", "not a VOC devkit. Unpack VOCtrainval.* with JPEGImages, Annotations")
     fails(devkit, r"mine\.txt: no such file. Put the list there", train_list="mine")

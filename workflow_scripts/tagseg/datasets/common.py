@@ -1,18 +1,26 @@
 """Helpers of all readers: class list, lists of ids, masks, collected problems."""
 
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from PIL import Image
 
 from tagseg.datasets.paths import is_plain_name, is_present, read_text, user_error
 from tagseg.datasets.problems import DatasetProblems, Problem
 from tagseg.runtime.errors import TagsegError
+from tagseg.storage.images import IMAGE_SUFFIXES
 from tagseg.storage.index import BACKGROUND, MAX_NAME_BYTES, check_class_names
 
 CLASS_LIST = "classes.txt"
 MASK_FOLDER = "SegmentationClass"
+AUGMENTED = "SegmentationClassAug"
+"""Folder of SBD's masks as PNGs, as many repositories have it."""
+
+_PATHS = re.compile(
+    rf"(/?\S*/\S+(?:{'|'.join(map(re.escape, sorted(IMAGE_SUFFIXES)))}))(?:\s+\S+\.png)?", re.IGNORECASE
+)
 
 
 @contextmanager
@@ -30,11 +38,13 @@ def collected(problems: list[Problem], file: str | Path, path: str | None = None
 def read_ids(path: Path, remedy: str, problems: list[Problem]) -> dict[str, int]:
     """Return the ids of a list (one per line) with their line numbers; empty lines are skipped.
 
-    Invalid and repeated ids go to `problems`. Raises TagsegError where the list cannot be read.
+    A line may also be the path of the image, alone or before that of its mask, as in the lists of many
+    repositories: `/JPEGImages/x.jpg /SegmentationClassAug/x.png`. Invalid and repeated ids go to `problems`.
+    Raises TagsegError where the list cannot be read.
     """
     ids: dict[str, int] = {}
     for line, text in enumerate(read_text(path, remedy).splitlines(), start=1):
-        name = text.strip()
+        name = _id_of_line(text.strip())
         if not name:
             continue
         if not is_plain_name(name) or len(name.encode()) > MAX_NAME_BYTES:
@@ -45,6 +55,12 @@ def read_ids(path: Path, remedy: str, problems: list[Problem]) -> dict[str, int]
         else:
             ids[name] = line
     return ids
+
+
+def _id_of_line(text: str) -> str:
+    """Return the id that a line of a list names; another text as it is."""
+    found = _PATHS.fullmatch(text)
+    return PurePosixPath(found[1]).stem if found and ".." not in text else text
 
 
 def read_class_list(folder: Path) -> tuple[str, ...] | None:
@@ -74,9 +90,9 @@ def places_of(names: Sequence[str]) -> dict[str, int]:
     return {name: position for position, name in enumerate(names)}
 
 
-def holds_masks(root: Path) -> bool:
+def holds_masks(root: Path, name: str = MASK_FOLDER) -> bool:
     """Return whether `root` has a folder of masks. Raises TagsegError where it is something else."""
-    folder = root / MASK_FOLDER
+    folder = root / name
     if not is_present(folder):
         return False
     if not folder.is_dir():

@@ -1,11 +1,12 @@
 """The adapter of PASCAL VOC devkits, with SBD where trainaug or its masks are asked for."""
 
+import os
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from tagseg.datasets.base import Adapter, DatasetSettings, Folder, PublishedArchive, below, is_by_hand
-from tagseg.datasets.common import CLASS_LIST, MASK_FOLDER
+from tagseg.datasets.common import AUGMENTED, CLASS_LIST, MASK_FOLDER
 from tagseg.datasets.voc.devkit import TRAINAUG, index_voc, voc_ground_truth
 from tagseg.storage.images import IMAGE_SUFFIXES
 
@@ -76,14 +77,14 @@ class VocAdapter(Adapter):
         return self._fetched_devkit() + self._fetched_sbd(self.settings.sbd_masks)
 
     def image_paths(self) -> list[str]:
-        names = ("JPEGImages", "Annotations", "ImageSets/Segmentation", CLASS_LIST)
+        names = ("JPEGImages", "Annotations", "ImageSets/Segmentation", "ImageSets/Main", CLASS_LIST)
         paths = [] if self._fetched_devkit() else below(self.root, *names, parents=DEVKIT_PARENTS)
         if self.settings.test_root:
             paths += below(self.settings.test_root, *names, parents=DEVKIT_PARENTS)
         return paths + self._sbd_paths(self._lists_need_sbd(), "train.txt", "val.txt")
 
     def ground_truth_paths(self) -> list[str]:
-        masks = [] if self._fetched_devkit() else below(self.root, MASK_FOLDER, parents=DEVKIT_PARENTS)
+        masks = [] if self._fetched_devkit() else below(self.root, MASK_FOLDER, AUGMENTED, parents=DEVKIT_PARENTS)
         return masks + self._sbd_paths(self.settings.sbd_masks, "cls")
 
     def index_options(self) -> dict[str, object]:
@@ -95,7 +96,14 @@ class VocAdapter(Adapter):
         return {"sbd": self.sbd if self.settings.sbd_masks else None}
 
     def _lists_need_sbd(self) -> bool:
-        return TRAINAUG in (self.settings.train_list, self.settings.val_list, self.settings.test_list)
+        lists = (self.settings.train_list, self.settings.val_list, self.settings.test_list)
+        return TRAINAUG in lists and not self._has_own_trainaug()
+
+    def _has_own_trainaug(self) -> bool:
+        """Return whether the user's copy has a list of trainaug, and no SBD is named."""
+        names = [f"ImageSets/Segmentation/{name}.txt" for name in (TRAINAUG, "train_aug")]
+        paths = below(self.settings.root or "", *names, parents=DEVKIT_PARENTS) if self.settings.root else []
+        return not self.settings.sbd and any(map(os.path.isfile, paths))
 
     def _fetched_devkit(self) -> list[str]:
         return [] if self.settings.root else self.fetched(DEVKIT)

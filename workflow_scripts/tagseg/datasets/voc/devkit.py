@@ -11,6 +11,7 @@ import numpy as np
 
 from tagseg.datasets.class_names import ClassNames
 from tagseg.datasets.common import (
+    AUGMENTED,
     CLASS_LIST,
     MASK_FOLDER,
     check_mask,
@@ -46,6 +47,7 @@ PUBLISHED_MEAN_TAGS = "1.555"
 PUBLISHED_SINGLE_CLASS = 6249
 
 _IMAGE_SETS = Path("ImageSets", "Segmentation")
+_MAIN_SETS = Path("ImageSets", "Main")
 _ARCHIVE = "VOCtrainval_11-May-2012.tar"
 
 
@@ -72,7 +74,7 @@ class _Entry(NamedTuple):
     @property
     def remedy(self) -> str:
         """The remedy for a missing file: VOC's archive has all images of SBD."""
-        if self.list.parent == self.devkit / _IMAGE_SETS:
+        if self.list.parent == image_sets(self.devkit):
             return f"put it there or remove the id from {self.list.name}, line {self.line}"
         return f"put it there or unpack {_ARCHIVE} again, which has all images of SBD's lists"
 
@@ -126,10 +128,15 @@ def index_voc(
 def find_devkit(root: Path) -> Path:
     """Return the devkit at `root` or below it. Raises TagsegError where there is none."""
     for folder in (root, root / "VOC2012", root / "VOCdevkit" / "VOC2012"):
-        if (folder / "JPEGImages").is_dir() and (folder / _IMAGE_SETS).is_dir():
+        if (folder / "JPEGImages").is_dir() and image_sets(folder).is_dir():
             return folder
     folders = f"JPEGImages, Annotations, {MASK_FOLDER} and {_IMAGE_SETS}"
     raise user_error(root, "not a VOC devkit", f"unpack {_ARCHIVE} there, or name the folder with {folders}")
+
+
+def image_sets(devkit: Path) -> Path:
+    """Return the folder of the lists: ImageSets/Segmentation, or ImageSets/Main where there is no other."""
+    return devkit / (_IMAGE_SETS if (devkit / _IMAGE_SETS).is_dir() else _MAIN_SETS)
 
 
 def read_list(
@@ -137,13 +144,15 @@ def read_list(
 ) -> dict[str, tuple[Path, int]]:
     """Return the file and line of each id of an image set.
 
-    trainaug is VOC's train and both lists of SBD, minus VOC's val: SBD has images of all splits. Invalid lines go
-    to `problems`, the number of ids to `counts`. Raises TagsegError where a list is missing.
+    With `sbd`, trainaug is VOC's train and both lists of SBD, minus VOC's val: SBD has images of all splits;
+    without it, the user's own trainaug.txt or train_aug.txt. Invalid lines go to `problems`, the number of ids to
+    `counts`. Raises TagsegError where a list is missing.
     """
     if not is_plain_name(name):
         raise user_error(repr(name), "not the name of a list", f"name a file in {_IMAGE_SETS}")
-    path = devkit / _IMAGE_SETS / f"{name}.txt"
-    if name == TRAINAUG:
+    path = image_sets(devkit) / f"{name}.txt"
+    own = own_trainaug(devkit) if name == TRAINAUG and not sbd else None
+    if name == TRAINAUG and own is None:
         if not sbd:
             remedy = "set it to the folder with img, cls, train.txt and val.txt, or use another train_list"
             raise user_error("dataset.sbd", f"not set, but the list {TRAINAUG} requires it", remedy)
@@ -152,10 +161,17 @@ def read_list(
         added = read_sbd_ids(find_sbd(Path(sbd)), problems)
         ids = train | {one: where for one, where in added.items() if one not in train and one not in val}
     else:
+        path = own or path
         lines = read_ids(path, "put the list there or set the name of another one", problems)
         ids = {one: (path, line) for one, line in lines.items()}
     counts[path] = len(ids)
     return ids
+
+
+def own_trainaug(devkit: Path) -> Path | None:
+    """Return a user's own list of trainaug, or None."""
+    paths = (image_sets(devkit) / f"{name}.txt" for name in (TRAINAUG, "train_aug"))
+    return next((path for path in paths if path.is_file()), None)
 
 
 def _one_split_each(entries: list[_Entry], problems: list[Problem]) -> list[_Entry]:
@@ -248,18 +264,19 @@ def voc_ground_truth(
 ) -> dict[str, str]:
     """Return the path of each ground-truth mask of a split by id; images without a mask are skipped.
 
-    Where the devkit has no mask, that of `sbd`, if given, is written as "png/<id>.png" below `folder`; its labels
-    are mapped by class name, and a class that the index lacks becomes void. Raises DatasetProblems with all masks
-    that are damaged (PNGs: header only) or not of the image's size; TagsegError where a devkit or SBD is missing.
+    Masks are in SegmentationClass, or in SegmentationClassAug. Where the devkit has no mask, that of `sbd`, if
+    given, is written as "png/<id>.png" below `folder`; its labels are mapped by class name, and a class that the
+    index lacks becomes void. Raises DatasetProblems with all masks that are damaged (PNGs: header only) or not of
+    the image's size; TagsegError where a devkit or SBD is missing.
     """
     devkit = find_devkit(Path(root))
-    pngs = devkit / MASK_FOLDER if holds_masks(devkit) else None
+    folders = [devkit / name for name in (MASK_FOLDER, AUGMENTED) if holds_masks(devkit, name)]
     mats = sbd_masks(find_sbd(Path(sbd))) if sbd else None
     problems: list[Problem] = []
     masks: dict[str, str] = {}
     for row in index.of_split(split):
-        png, mat = pngs and pngs / f"{row.id}.png", mats and mats / f"{row.id}.mat"
-        if png and is_present(png):
+        pngs, mat = [folder / f"{row.id}.png" for folder in folders], mats and mats / f"{row.id}.mat"
+        if png := next(filter(is_present, pngs), None):
             with collected(problems, png):
                 masks[row.id] = str(png)
                 check_mask(png, row.width, row.height)
