@@ -17,7 +17,7 @@ from snakemake.utils import min_version
 min_version("9.27")
 
 
-configfile: "config.yaml"
+configfile: workflow.current_basedir.join("config.yaml").get_path_or_uri(secret_free=False)
 
 
 include: "rules/common.smk"

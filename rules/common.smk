@@ -6,7 +6,8 @@ import sys
 
 from snakemake.exceptions import WorkflowError
 
-SCRIPTS = f"{workflow.basedir}/workflow_scripts"
+# Beside the rules, also where another workflow imports this one as a module.
+SCRIPTS = os.path.abspath(workflow.current_basedir.join("../workflow_scripts").get_path_or_uri(secret_free=False))
 sys.path.insert(0, SCRIPTS)
 
 from tagseg.models.nodes import AUTO, CAM_SEED, TRUE_SEED

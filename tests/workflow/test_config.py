@@ -1,5 +1,6 @@
 """Every layer and module that the shipped configurations name exists; a wrong one ends a run before any job starts."""
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -66,3 +67,16 @@ def test_a_mistake_ends_the_run_before_anything_runs(checkout, arguments, config
     assert done.returncode != 0 and message in done.stdout, done.stdout
     assert "Traceback (most recent call last)" not in done.stdout
     assert not (checkout.folder / "results").exists()
+
+
+@pytest.mark.parametrize("kind", ["from another folder", "as a module"])
+def test_the_workflow_runs_outside_its_clone(checkout, tmp_path, kind):
+    (tmp_path / "Snakefile").write_text(
+        f'config = {{"run": "mine"}}\nmodule tagseg:\n    snakefile: "{checkout.folder}/Snakefile"\n'
+        "    config: config\n\nuse rule * from tagseg as tagseg_*\n"
+    )
+    elsewhere = ["-s", checkout.folder / "Snakefile", "--config", "run=mine"]
+    line = [checkout.python, "-m", "snakemake", "-n", "--cores", "1", *(elsewhere if kind != "as a module" else [])]
+    done = subprocess.run(list(map(str, line)), cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "results/mine/report/report.html" in done.stdout + done.stderr

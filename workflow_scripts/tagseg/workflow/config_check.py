@@ -29,7 +29,7 @@ def parse_config(content: Mapping[str, Any], command_line: Sequence[str] = ()) -
     Raises TagsegError with every unknown key and bad value, before anything runs, and with values of the
     `command_line` that YAML has shortened.
     """
-    dataset = content.get("dataset")
+    dataset = content.get("dataset", {})
     kind = dataset.get("kind", "demo") if isinstance(dataset, Mapping) else dataset
     adapter = ADAPTERS.get(str(kind))
     if adapter is None or not isinstance(dataset, Mapping):
