@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tagseg.datasets.image_checks import Reading, write_skipped
 from tagseg.datasets.problems import problems_in, raise_any
-from tagseg.datasets.readers import SourceSettings, train_problems, without_untagged
+from tagseg.datasets.readers import SourceSettings, train_problems
 from tagseg.runtime import commandline
 from tagseg.storage.index import SPLITS, Index, write_index
 
@@ -29,10 +29,10 @@ def main(settings: SourceSettings, listing: str, index: Path, threads: int = 1) 
         for note in reading.notes:
             log.warning("%s", note)
         log_skipped(reading)
-        kept = without_untagged(whole)
+        kept = settings.learnt(whole)
         raise_any(settings.root, train_problems(kept))
     if untagged := len(whole.images) - len(kept.images):
-        log.info("skipped %d train images without a tag", untagged)
+        log.warning("skipped %d train images without a tag (dataset.negatives: true learns them)", untagged)
     write_skipped(index / "skipped.csv", reading.skipped)
     write_index(index, kept, listing)
     log.info(summary(kept))

@@ -46,7 +46,7 @@ def main(
 
 def allowed_labels(row: ImageRecord, index: Index, restrict_to_tags: bool) -> tuple[int, ...]:
     """Return the possible class indices of the pixels of an image."""
-    if restrict_to_tags and row.tags:
+    if restrict_to_tags:
         return (0, *index.class_indices(row))
     return tuple(range(len(index.classes)))
 

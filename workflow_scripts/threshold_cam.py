@@ -14,10 +14,10 @@ from tagseg.storage.mask_shards import write_mask_shard
 @commandline.command
 def main(index: Path, settings: CamSettings, shard: int, shards: int, cam: Path, masks: Path) -> None:
     rows, cams = read_index(index).shard("train", shard, shards), read_cam(cam)
-    if missing := {row.id for row in rows} - set(cams):
+    if missing := {row.id for row in rows if row.tags} - set(cams):
         raise TagsegError(f"{cam}: no CAM of {min(missing)}. Delete it and run again.")
     seeds = (
-        (row.id, cam_seed(cams[row.id], row.height, row.width, settings.background_threshold))
+        (row.id, cam_seed(cams.get(row.id, {}), row.height, row.width, settings.background_threshold))
         for row in commandline.progress(rows, "masks")
     )
     write_mask_shard(masks, seeds, cam_provenance(cam))

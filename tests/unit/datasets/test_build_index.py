@@ -55,6 +55,14 @@ def test_copies_across_splits_and_spellings_are_logged(tmp_path, monkeypatch, ca
     assert "class 'Cat' is read as 'cat' (1 image)" in caplog.messages and "c.jpg (val) is" not in caplog.text
 
 
+@pytest.mark.parametrize("negatives", [False, True])
+def test_images_of_none_of_the_classes_are_skipped_or_learnt(tmp_path, monkeypatch, caplog, negatives):
+    content = write_script_folder(tmp_path / "photos", "a.jpg,cat,train", "b.jpg,,train", "c.jpg,,val")
+    run_script(monkeypatch, content | {"negatives": negatives}, tmp_path / "index")
+    assert [row.id for row in read_index(tmp_path / "index").images] == ["a", *["b"] * negatives, "c"]
+    assert ("skipped 1 train images without a tag" in caplog.text) != negatives
+
+
 def test_script_needs_train_images_of_every_class(tmp_path, monkeypatch):
     content = write_script_folder(tmp_path / "none", "a.jpg,cat,val")
     with pytest.raises(DatasetProblems, match="no image in train"):

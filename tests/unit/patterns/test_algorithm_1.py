@@ -140,3 +140,8 @@ def test_cam_seed_is_its_loop(threshold, class_indices):
 def test_cam_that_is_nowhere_positive_or_equal_to_the_threshold_gives_background():
     assert not cam_seed({3: np.full((2, 2), -1.0), 5: np.zeros((2, 2))}, 4, 4, 0.2).any()
     assert cam_seed({4: np.array([[1.0, 0.5, 0.75]])}, 1, 3, 0.5).tolist() == [[4, 0, 4]]
+
+
+def test_an_image_of_none_of_the_classes_is_background():
+    for mask in (pattern_seed({}, [np.ones((2, 3, 3))], 4, 5), cam_seed({}, 4, 5, 0.2)):
+        assert mask.shape == (4, 5) and mask.dtype == np.uint8 and not mask.any()

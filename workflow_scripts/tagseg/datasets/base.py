@@ -39,6 +39,11 @@ class DatasetSettings(Settings):
         description="fraction of images that may be unreadable: they are skipped and listed in index/skipped.csv; "
         "above it the index stage fails, before any training",
     )
+    negatives: bool = Field(
+        False,
+        description="images of train without a tag show none of the classes and are learnt as background; "
+        "false: skipped",
+    )
     ground_truth: Annotated[list[Split], Distinct] = Field(
         ["train", "val"], description="splits whose ground truth is collected, for scores and the upper bound"
     )

@@ -29,10 +29,17 @@ class SourceSettings(Settings):
     kind: Annotated[str, AfterValidator(_known)]
     root: str
     max_unreadable_fraction: float | None = Field(None, ge=0, lt=1)
+    negatives: bool = False
 
     def read_index(self, reading: Reading) -> Index:
         """Read the whole data set. Raises DatasetProblems with all problems, TagsegError on a wrong setting."""
         return ADAPTERS[self.kind].read_index(Path(self.root), reading=reading, **self.model_extra or {})
+
+    def learnt(self, index: Index) -> Index:
+        """Return the index without the train images that carry no tag, unless they are `negatives`."""
+        if self.negatives:
+            return index
+        return Index(index.classes, tuple(row for row in index.images if row.tags or row.split != "train"))
 
     def read_ground_truth(self, index: Index, split: str, folder: Path, threads: int) -> dict[str, str]:
         """Return the path of each mask of a split by id; masks that are not PNGs are converted below `folder`."""
@@ -61,11 +68,6 @@ def collect_ground_truth(
     }
     raise_any(settings.root, mask_problems(theirs, index, threads))
     return masks
-
-
-def without_untagged(index: Index) -> Index:
-    """Return the index without the train images that carry no tag: nothing is learnt from them."""
-    return Index(index.classes, tuple(row for row in index.images if row.tags or row.split != "train"))
 
 
 def train_problems(index: Index) -> list[Problem]:
@@ -114,7 +116,9 @@ def check_data_set(settings: CheckSettings, folder: Path, processes: int, result
         problems += train_problems(index)
         for split in settings.splits:
             with collected(problems, "", ""):
-                masks |= _read_masks(settings.ground_truth, index, split, folder / split, processes)
+                masks |= _read_masks(
+                    settings.ground_truth, settings.images.learnt(index), split, folder / split, processes
+                )
         problems += mask_problems(masks, index, processes)
     counts = (reading.count, len(reading.skipped))
     return CheckResult(index, frozenset(masks), tuple(sorted(set(problems))), *counts, tuple(reading.notes))
@@ -123,6 +127,6 @@ def check_data_set(settings: CheckSettings, folder: Path, processes: int, result
 def _read_masks(settings: SourceSettings, index: Index, split: str, folder: Path, processes: int) -> dict[str, Path]:
     """Return the mask files of a split, as the stage that collects ground truth finds them."""
     folder.mkdir(parents=True)
-    masks = settings.read_ground_truth(without_untagged(index), split, folder, processes)
+    masks = settings.read_ground_truth(index, split, folder, processes)
     write_ground_truth(folder, masks)
     return read_ground_truth(folder)

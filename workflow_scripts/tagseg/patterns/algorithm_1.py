@@ -43,6 +43,8 @@ def pattern_seed(
     `patterns` maps the class index of each tag to its pattern; `maps` are the features of the views. Pixels
     between the background threshold and the object threshold of a class are void.
     """
+    if not patterns:  # the image shows none of the classes
+        return np.full((height, width), BACKGROUND_LABEL, np.uint8)
     maps = list(maps)
     q = {label: project_views(pattern, maps, height, width) for label, pattern in patterns.items()}
     mask = algorithm_1({label: q[label] - np.float32(patterns[label].object_threshold) for label in q})
@@ -58,6 +60,8 @@ def cam_seed(cams: Mapping[int, np.ndarray], height: int, width: int, background
     its maximum; a pixel takes the class of the largest map, or the background if none exceeds
     `background_threshold` (0.2 in Zhou et al. 2016).
     """
+    if not cams:  # the image shows none of the classes
+        return np.full((height, width), BACKGROUND_LABEL, np.uint8)
     labels = np.array(list(cams), np.uint8)
     scores = np.stack([fraction_of_maximum(resize_map(cam, height, width)) for cam in cams.values()])
     mask = labels[scores.argmax(axis=0)]

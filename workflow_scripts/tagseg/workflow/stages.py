@@ -46,9 +46,9 @@ class Stages:
 
     def index_settings(self) -> dict[str, Any]:
         """Return what the reader of images and tags needs to know."""
-        dataset, fraction = self.config.dataset, self.config.dataset.max_unreadable_fraction
-        options = self.adapter.index_options()
-        return dict(kind=dataset.kind, root=self.adapter.root, max_unreadable_fraction=fraction, **options)
+        dataset, options = self.config.dataset, self.adapter.index_options()
+        common = {"max_unreadable_fraction": dataset.max_unreadable_fraction, "negatives": dataset.negatives}
+        return dict(kind=dataset.kind, root=self.adapter.root, **common, **options)
 
     def ground_truth_settings(self) -> dict[str, Any]:
         """Return what the reader of the ground truth needs to know."""
