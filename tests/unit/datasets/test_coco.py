@@ -10,8 +10,9 @@ import pytest
 
 from mini_coco import annotation_entry, edit, image_entry, write_half, write_mini_coco
 from tagseg.datasets.coco import coco
-from tagseg.datasets.coco.annotations import annotation_file
 from tagseg.datasets.coco.coco import index_coco
+from tagseg.datasets.coco.layout import annotation_file
+from tagseg.datasets.coco.masks import coco_ground_truth
 from tagseg.datasets.problems import DatasetProblems
 from tagseg.runtime.errors import TagsegError
 
@@ -94,7 +95,7 @@ def changed(root, key, position=0, **changes):
 ])  # fmt: skip
 def test_files_that_are_not_json(root, content):
     annotation_file(root, "train").write_bytes(content)
-    with pytest.raises(TagsegError, match=r"instances_train2017\.json: not JSON \(.*\). Unpack annotations"):
+    with pytest.raises(TagsegError, match=r"instances_train2017\.json: not JSON \(.*\). Unpack or export"):
         index_coco(root)
 
 
@@ -111,13 +112,13 @@ def test_json_of_another_form(root, content, messages):
 
 
 @pytest.mark.parametrize("name", [
-    "../000000000009.jpg", "/etc/x.jpg", "a/b.jpg", "..\\b.jpg", "a\\b.jpg", "a\0.jpg", "..jpg", ".jpg", "",
+    "../000000000009.jpg", "/etc/x.jpg", "..\\b.jpg", "a\\b.jpg", "a\0.jpg", "..jpg", ".jpg", "",
     "a..b.jpg", "a\nb.jpg", "\ud800.jpg", "x" * 300 + ".jpg",
 ])  # fmt: skip
 def test_file_names_that_leave_the_folder(root, name):
     changed(root, "images", file_name=name)
     (text,) = fails(root, r"images\[0\].file_name: ")
-    assert "not a file name without folder (found " in text or "valid string" in text
+    assert "not a path inside the folder of images (found " in text or "valid string" in text
 
 
 @pytest.mark.parametrize("key, position, changes, message", [
@@ -178,3 +179,42 @@ def test_coco_at_full_size(tmp_path):
     command = [sys.executable, BENCHMARK, "--read", "ours", "--root", tmp_path]
     result = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
     assert result["seconds"] < 120 and result["peak_mb"] < 1500 and result["tags"] > 800_000
+
+
+def moved_to_roboflow(root):
+    """Move COCO's own layout to that of Roboflow's exports."""
+    for split, name in (("train", "train"), ("val", "valid")):
+        (root / f"{split}2017").rename(root / name)
+        annotation_file(root, split).rename(root / name / "_annotations.coco.json")
+    return root
+
+
+def test_exports_and_named_files_give_the_same_index_and_masks(root, tmp_path):
+    def content(index):
+        return index.classes, [(row.id, row.split, row.tags) for row in index.images]
+
+    plain = index_coco(root)
+    masks = coco_ground_truth(root, plain, "val", tmp_path / "plain")
+    moved_to_roboflow(root)
+    exported = index_coco(root)
+    assert content(exported) == content(plain)
+    assert coco_ground_truth(root, exported, "val", tmp_path / "exported") == masks
+    (root / "valid").rename(tmp_path / "elsewhere")
+    named = {"val_json": str(tmp_path / "elsewhere/_annotations.coco.json"), "val_images": str(tmp_path / "elsewhere")}
+    assert content(index_coco(root, **named)) == content(plain)
+    with pytest.raises(TagsegError, match="or name the files in dataset.train_json, train_images, val_json and val_im"):
+        index_coco(root)
+
+
+def test_images_in_subfolders_have_their_path_as_id(root):
+    path = annotation_file(root, "train")
+    content = json.loads(path.read_text())
+    name = content["images"][0]["file_name"]
+    content["images"][0]["file_name"] = f"a b/{name}"
+    path.write_text(json.dumps(content))
+    (root / "train2017" / "a b").mkdir()
+    (root / "train2017" / name).rename(root / "train2017" / "a b" / name)
+    index = index_coco(root)
+    row = next(row for row in index.images if row.id.startswith("a b/"))
+    assert row.path == f"{root}/train2017/a b/{name}"
+    assert coco_ground_truth(root, index, "train", root / "masks")[row.id] == f"png/{row.id}.png"

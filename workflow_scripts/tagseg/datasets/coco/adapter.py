@@ -1,16 +1,20 @@
 """The adapter of COCO 2017 and of data sets in its layout."""
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from tagseg.datasets.base import Adapter, DatasetSettings, Folder, PublishedArchive, below
 from tagseg.datasets.coco.coco import index_coco
+from tagseg.datasets.coco.layout import FORMS, OTHER_NAMES, SPLITS
 from tagseg.datasets.coco.masks import coco_ground_truth
 
 SITE = "http://images.cocodataset.org"
 PARTS = ("train2017", "val2017", "annotations")
-INSTANCES = ("annotations/instances_train2017.json", "annotations/instances_val2017.json")
+
+
+FileName = Annotated[str, Field(min_length=1)]
+NAMED = tuple(f"{split}_{part}" for split in SPLITS for part in ("json", "images"))
 
 
 class CocoSettings(DatasetSettings):
@@ -19,6 +23,14 @@ class CocoSettings(DatasetSettings):
     kind: Literal["coco"] = "coco"
     root: Folder | None = Field(None, description="folder of your copy; null: fetched into fetch.folder")
     crowd: bool = Field(True, description="crowd regions give tags too")
+    train_json: FileName | None = Field(
+        None,
+        description="annotations of train, relative to root or absolute; null: found by COCO's, Roboflow's or "
+        "CVAT's names",
+    )
+    train_images: FileName | None = Field(None, description="folder of the images of train")
+    val_json: FileName | None = Field(None, description="annotations of val")
+    val_images: FileName | None = Field(None, description="folder of the images of val")
     counts_known: bool = Field(False, description="fail unless the counts are those of the published set")
 
 
@@ -50,13 +62,29 @@ class CocoAdapter(Adapter):
         return [] if self.settings.root else self.fetched(*(f"coco2017/{part}" for part in PARTS))
 
     def image_paths(self) -> list[str]:
-        return self._own("train2017", "val2017", *INSTANCES)
+        return self._own(*self._paths(1, "images"), *self._paths(0, "json"))
 
     def ground_truth_paths(self) -> list[str]:
-        return self._own(*INSTANCES)
+        return self._own(*self._paths(0, "json"))
 
     def index_options(self) -> dict[str, object]:
-        return {"crowd": self.settings.crowd, "counts_known": self.settings.counts_known}
+        return {"crowd": self.settings.crowd, "counts_known": self.settings.counts_known, **self._named()}
+
+    def ground_truth_options(self) -> dict[str, object]:
+        return self._named()
+
+    def _named(self) -> dict[str, object]:
+        return {key: value for key in NAMED if (value := getattr(self.settings, key))}
+
+    def _paths(self, part: int, key: str) -> list[str]:
+        """Return where the annotations (0) or images (1) of the splits may be."""
+        names = (
+            [name for split in SPLITS for name in OTHER_NAMES.get(split, (split,))] if self.settings.root else SPLITS
+        )
+        forms = FORMS if self.settings.root else FORMS[:1]
+        found = [form[part].format(split=name) for form in forms for name in names]
+        named = [value for split in SPLITS if (value := getattr(self.settings, f"{split}_{key}"))]
+        return list(dict.fromkeys([*found, *named]))
 
     def _own(self, *names: str) -> list[str]:
         """Return paths in the user's own copy; what a job unpacks is tracked by its rule."""

@@ -19,8 +19,11 @@ Side = Annotated[int, Field(ge=1, le=MAX_PIXELS)]
 
 
 def _check_file_name(name: str) -> str:
-    if not is_plain_name(name) or name.startswith(".") or not name.isprintable() or len(name) > 255:
-        raise ValueError("not a file name without folder")
+    parts = name.removeprefix("./").split("/")
+    if not name.isprintable() or not all(
+        is_plain_name(part) and not part.startswith(".") and len(part) <= 255 for part in parts
+    ):
+        raise ValueError("not a path inside the folder of images")
     if PurePosixPath(name).suffix.lower() not in IMAGE_SUFFIXES:
         raise ValueError("not the suffix of an image (.jpg, .png, ...)")
     return name
@@ -41,7 +44,8 @@ class ImageEntry(Entry):
 
     @property
     def stem(self) -> str:
-        return PurePosixPath(self.file_name).stem
+        """The path without suffix: the image's id."""
+        return str(PurePosixPath(self.file_name).with_suffix(""))
 
 
 class Category(Entry):
@@ -67,27 +71,26 @@ class Annotations(BaseModel):
     categories: list[Category]
 
 
-def annotation_file(root: Path, split: str) -> Path:
-    """Return the file of a split's instances."""
-    return root / "annotations" / f"instances_{split}2017.json"
+def name_of(root: Path, path: Path) -> str:
+    """Return the path of an annotation file for messages."""
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
 
 
-def read_annotations(root: Path, split: str, segmentations: bool) -> Annotations:
-    """Read a split's annotation file; without `segmentations` they are dropped while it is parsed.
+def read_annotations(root: Path, path: Path, segmentations: bool) -> Annotations:
+    """Read an annotation file; without `segmentations` they are dropped while it is parsed.
 
     Raises TagsegError where the file is not JSON, DatasetProblems with every malformed entry.
     """
-    path = annotation_file(root, split)
     content = _load(path, _with_arrays if segmentations else _without_segmentation)
     try:
         return Annotations.model_validate(content)
     except ValidationError as error:
-        name, errors = (path.relative_to(root).as_posix(), error.errors(include_url=False, include_context=False))
-        raise DatasetProblems(root, [Problem(name, 0, _text(one)) for one in errors]) from None
+        errors = error.errors(include_url=False, include_context=False)
+        raise DatasetProblems(root, [Problem(name_of(root, path), 0, _text(one)) for one in errors]) from None
 
 
 def _load(path: Path, hook: Callable[[dict], dict]) -> object:
-    remedy = "unpack annotations_trainval2017.zip again"
+    remedy = "unpack or export it again"
     try:
         with open(path, encoding="utf-8-sig") as stream:
             return json.load(stream, object_hook=hook)

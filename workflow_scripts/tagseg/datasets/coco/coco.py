@@ -12,34 +12,35 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from tagseg.datasets.coco.annotations import Annotations, annotation_file, read_annotations
+from tagseg.datasets.coco.annotations import Annotations, name_of, read_annotations
+from tagseg.datasets.coco.layout import find_halves
 from tagseg.datasets.common import collected
 from tagseg.datasets.image_checks import Reading
-from tagseg.datasets.paths import user_error
 from tagseg.datasets.problems import Problem, raise_any
 from tagseg.storage.index import BACKGROUND, ImageRecord, Index, check_class_names
-
-SPLITS = ("train", "val")
 
 PUBLISHED = {"train": 118_287, "val": 5_000}
 PUBLISHED_CLASSES = 80
 
 
-def index_coco(root: Path, *, crowd: bool = True, counts_known: bool = False, reading: Reading | None = None) -> Index:
-    """Index the images of COCO's train and val below `root`.
+def index_coco(
+    root: Path, *, crowd: bool = True, counts_known: bool = False, reading: Reading | None = None, **named: str | None
+) -> Index:
+    """Index the images of train and val below `root`; `named` are the files that the user names (see `find_halves`).
 
-    Tags are the categories of an image's instances, those of crowd regions only if `crowd`; the classes are all
-    categories in ascending order of their ids, which have gaps. `counts_known` compares the numbers of images
-    and classes with COCO 2017's. Where everything else is correct, every image is read as `reading` states
+    Tags are the categories of an image's instances, those of crowd regions only if `crowd`; the classes are the
+    categories that occur, in ascending order of their ids, which have gaps. `counts_known` compares the numbers of
+    images and classes with COCO 2017's. Where everything else is correct, every image is read as `reading` states
     (None: not read). Raises TagsegError where a file or folder is missing, else DatasetProblems.
     """
     root = Path(root)
-    _check_layout(root)
+    files = find_halves(root, named)
+    names_of_files = {split: name_of(root, file.json) for split, file in files.items()}
     halves: dict[str, Annotations] = {}
     problems: list[Problem] = []
-    for split in SPLITS:
-        with collected(problems, annotation_file(root, split)):
-            halves[split] = read_annotations(root, split, segmentations=False)
+    for split, file in files.items():
+        with collected(problems, file.json):
+            halves[split] = read_annotations(root, file.json, segmentations=False)
     raise_any(root, problems)
     used = {one.category_id for half in halves.values() for one in half.annotations}
     categories = sorted(halves["train"].categories, key=lambda one: one.id)
@@ -47,32 +48,18 @@ def index_coco(root: Path, *, crowd: bool = True, counts_known: bool = False, re
     if reading and (unused := [one.name for one in categories if one.id not in used]):
         reading.notes.append(f"categories without any annotation are ignored: {', '.join(unused)}")
     for split, half in halves.items():
-        problems += [Problem(_name(split), 0, text) for text in _contradictions(half)]
-        problems += _missing_files(root / f"{split}2017", half)
-    problems += _common_problems(halves["train"], halves["val"])
-    with collected(problems, _name("train")):
-        check_class_names(tuple(names.values()), _name("train"))
+        problems += [Problem(names_of_files[split], 0, text) for text in _contradictions(half)]
+        problems += _missing_files(files[split].images, half)
+    problems += [Problem(names_of_files["val"], 0, text) for text in _common_problems(halves["train"], halves["val"])]
+    with collected(problems, names_of_files["train"]):
+        check_class_names(tuple(names.values()), names_of_files["train"])
     problems += _count_problems(halves) if counts_known else []
     raise_any(root, problems)
-    rows = [row for split, half in halves.items() for row in _records(root, split, half, names, crowd)]
+    rows = [row for split, half in halves.items() for row in _records(files[split].images, split, half, names, crowd)]
     if reading:
         rows = list(reading.readable(rows, problems))
         raise_any(root, problems)
     return Index((BACKGROUND, *names.values()), tuple(sorted(rows, key=lambda row: row.id)))
-
-
-def _name(split: str) -> str:
-    return str(annotation_file(Path(), split))
-
-
-def _check_layout(root: Path) -> None:
-    """Raise TagsegError where a folder or an annotation file is missing."""
-    files = [path for split in SPLITS if not (path := annotation_file(root, split)).is_file()]
-    missing = files + [path for split in SPLITS if not (path := root / f"{split}2017").is_dir()]
-    if missing:
-        names = ", ".join(str(path.relative_to(root)) for path in missing)
-        archives = "train2017.zip, val2017.zip and annotations_trainval2017.zip"
-        raise user_error(root, f"{names} missing", f"unpack {archives} there")
 
 
 def _contradictions(half: Annotations) -> Iterator[str]:
@@ -91,7 +78,9 @@ def _contradictions(half: Annotations) -> Iterator[str]:
                 yield f"annotation {one.id}: no {key[0]} has the id {key[1]}. Add it or remove the annotation."
 
 
-def _records(root: Path, split: str, half: Annotations, names: Mapping[int, str], crowd: bool) -> Iterator[ImageRecord]:
+def _records(
+    folder: Path, split: str, half: Annotations, names: Mapping[int, str], crowd: bool
+) -> Iterator[ImageRecord]:
     """Yield the rows of the index."""
     categories: defaultdict[int, set[int]] = defaultdict(set)
     for one in half.annotations:
@@ -99,7 +88,7 @@ def _records(root: Path, split: str, half: Annotations, names: Mapping[int, str]
             categories[one.image_id].add(one.category_id)
     for image in half.images:
         tags = tuple(names[category] for category in sorted(categories.get(image.id, ())))
-        path = f"{root}/{split}2017/{image.file_name}"
+        path = str(folder / image.file_name)
         yield ImageRecord(image.stem, path, image.width, image.height, split, tags)
 
 
@@ -109,7 +98,7 @@ def _missing_files(folder: Path, half: Annotations) -> list[Problem]:
     return [Problem(f"{folder.name}/{name}", 0, text) for name in names]
 
 
-def _common_problems(train: Annotations, val: Annotations) -> list[Problem]:
+def _common_problems(train: Annotations, val: Annotations) -> list[str]:
     """Return the problems of val beside train: other classes, and images of train, which would be scored."""
     texts = []
     if {*train.categories} != {*val.categories}:
@@ -117,7 +106,7 @@ def _common_problems(train: Annotations, val: Annotations) -> list[Problem]:
     stems = {image.stem for image in train.images}
     names = [image.file_name for image in val.images if image.stem in stems]
     texts += [f"images: {name} is in train too. Remove it from one." for name in names]
-    return [Problem(_name("val"), 0, text) for text in texts]
+    return texts
 
 
 def _count_problems(halves: Mapping[str, Annotations]) -> list[Problem]:

@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from pycocotools import mask as coco_rle
 
-from tagseg.datasets.coco.annotations import Annotation, annotation_file, read_annotations
+from tagseg.datasets.coco.annotations import Annotation, name_of, read_annotations
+from tagseg.datasets.coco.layout import SPLITS, find_halves
 from tagseg.datasets.image_checks import PLENTY
 from tagseg.datasets.problems import DatasetProblems, Problem
 from tagseg.runtime.commandline import progress
@@ -48,7 +49,9 @@ class Instance(NamedTuple):
     counts: bytes
 
 
-def coco_ground_truth(root: Path, index: Index, split: str, folder: Path, *, threads: int = 1) -> dict[str, str]:
+def coco_ground_truth(
+    root: Path, index: Index, split: str, folder: Path, *, threads: int = 1, **named: str | None
+) -> dict[str, str]:
     """Write the ground truth of a split below `folder`/png; return the path (from `folder`) of each id.
 
     Where instances overlap, the one of fewer pixels wins, then the higher annotation id: smaller things are mostly
@@ -58,7 +61,8 @@ def coco_ground_truth(root: Path, index: Index, split: str, folder: Path, *, thr
     rows = {row.id: row for row in index.of_split(split)}
     if not rows:
         return {}
-    instances = read_instances(Path(root), index, split)
+    path = find_halves(Path(root), named)[split].json if split in SPLITS else None
+    instances = read_instances(Path(root), path, index, split) if path else {}
     (Path(folder) / "png").mkdir(parents=True, exist_ok=True)
     # An image with an object that has no outline, a box alone, has no ground truth.
     paths = {name: f"png/{name}.png" for name in rows if None not in instances.get(name, ())}
@@ -75,12 +79,13 @@ def coco_ground_truth(root: Path, index: Index, split: str, folder: Path, *, thr
 
 def _write_mask(task: tuple[Path, ImageRecord, Sequence[Instance]]) -> None:
     path, row, instances = task
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(encode_mask(paint(row.height, row.width, instances)))
 
 
-def read_instances(root: Path, index: Index, split: str) -> dict[str, list[Instance | None]]:
+def read_instances(root: Path, path: Path, index: Index, split: str) -> dict[str, list[Instance | None]]:
     """Return the instances of each image of a split by its id; None for a box alone. Raises as `coco_ground_truth`."""
-    content = read_annotations(root, split, segmentations=True)
+    content = read_annotations(root, path, segmentations=True)
     by_name = {row.id: row for row in index.of_split(split)}
     rows = {image.id: by_name[image.stem] for image in content.images if image.stem in by_name}
     label_of = {name: label for label, name in enumerate(index.classes)}
@@ -91,7 +96,7 @@ def read_instances(root: Path, index: Index, split: str) -> dict[str, list[Insta
     # Some tools (CVAT's brush) export every object as a crowd. COCO has 1 % of them.
     all_crowd = len(content.annotations) >= PLENTY and all(one.iscrowd for one in content.annotations)
     if all_crowd:
-        log.warning("%s: every object has iscrowd 1; read as objects", annotation_file(Path(), split))
+        log.warning("%s: every object has iscrowd 1; read as objects", path)
     for one in content.annotations:
         if row := rows.get(one.image_id):
             try:
@@ -99,8 +104,7 @@ def read_instances(root: Path, index: Index, split: str) -> dict[str, list[Insta
             except ValueError as error:
                 texts.append(f"annotation {one.id} of {row.id}: {error}")
     if texts:
-        path = str(annotation_file(Path(), split))
-        raise DatasetProblems(root, [Problem(path, 0, text) for text in texts])
+        raise DatasetProblems(root, [Problem(name_of(root, path), 0, text) for text in texts])
     return instances
 
 
