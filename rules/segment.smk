@@ -6,8 +6,7 @@ SEGMENTED = f"{RUN}/segmented/{{name}}"
 rule segment_images:
     """Segment every image below `new_photos`: masks, overlays, a table of areas."""
     input:
-        INDEX,
-        checkpoint=plan.checkpoint(LAYER, plan.rounds),
+        checkpoint=settings.checkpoint or plan.checkpoint(LAYER, plan.rounds),
     output:
         directory(SEGMENTED),
     log:
@@ -23,13 +22,12 @@ rule segment_images:
         runtime=480,
     params:
         settings=as_json(**stages.logits_settings() | stages.crf_settings("test")),
-        index=subpath(input[0], parent=True),
         images=settings.new_photos or "",
         listing=stages.new_images_listing(),
         code=code("segment_images"),
     message:
         "segmenting the images below {params.images}"
     shell:
-        'python "$TAGSEG_SCRIPTS"/segment_images.py --index {params.index:q} --settings {params.settings:q}'
+        'python "$TAGSEG_SCRIPTS"/segment_images.py --settings {params.settings:q}'
         " --images {params.images:q} --checkpoint {input.checkpoint:q}"
         " --segmented {output:q} --threads {threads} 2> {log:q}"

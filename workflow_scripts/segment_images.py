@@ -17,18 +17,17 @@ from tagseg.runtime import commandline
 from tagseg.runtime.devices import device, prepare
 from tagseg.segmentation.prediction import Prediction, load_segmenter, predict
 from tagseg.segmentation.settings import SegmentStage
+from tagseg.storage.checkpoints import checkpoint_classes
 from tagseg.storage.files import atomic_folder
 from tagseg.storage.images import encode_mask, overlay
-from tagseg.storage.index import ImageRecord, read_index
+from tagseg.storage.index import ImageRecord
 
 log = logging.getLogger(__name__)
 
 
 @commandline.command
-def main(
-    index: Path, settings: SegmentStage, images: Path, checkpoint: Path, segmented: Path, threads: int = 1
-) -> None:
-    classes = read_index(index).classes
+def main(settings: SegmentStage, images: Path, checkpoint: Path, segmented: Path, threads: int = 1) -> None:
+    classes = checkpoint_classes(checkpoint)
     prepare(threads, settings.deterministic)
     results = segmented.parent.parent.parent  # RESULTS/RUN/segmented/NAME
     found, skipped = index_unlabelled(images, classes, results)

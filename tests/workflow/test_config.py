@@ -80,3 +80,12 @@ def test_the_workflow_runs_outside_its_clone(checkout, tmp_path, kind):
     done = subprocess.run(list(map(str, line)), cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "results/mine/report/report.html" in done.stdout + done.stderr
+
+
+def test_segment_needs_a_checkpoint_and_no_training_images(checkout, tmp_path):
+    checkpoint = tmp_path / "checkpoint.pth"
+    config = {"checkpoint": str(checkpoint), "new_photos": str(tmp_path)}
+    done = checkout.snakemake("-n", "segment", config=config)
+    assert done.returncode != 0 and f"checkpoint: {checkpoint}: no such file. Correct the path." in done.stdout
+    checkpoint.touch()
+    assert checkout.planned("segment", config=config) == {"segment_images": 1}

@@ -48,6 +48,15 @@ def load_checkpoint(path: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]
     return description, state
 
 
+def checkpoint_classes(path: str | Path) -> tuple[str, ...]:
+    """Return the classes of a network, background first. Raises TagsegError as `load_checkpoint`."""
+    description, _ = load_checkpoint(path)
+    try:
+        return tuple(map(str, description["classes"]))
+    except (KeyError, TypeError):
+        raise _not_ours(path) from None
+
+
 def load_network(
     path: str | Path, kind: str, classes: tuple[str, ...], form: type[Model], build: Callable[[Model, int], Network]
 ) -> Network:

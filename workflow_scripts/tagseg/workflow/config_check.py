@@ -137,6 +137,8 @@ def _folder_problems(config: Config, adapter: type[Adapter]) -> list[str]:
         for key, folder in named.items()
         if (folder or key in required) and not (folder and Path(folder).is_dir())
     ]
+    if config.checkpoint and not Path(config.checkpoint).is_file():
+        lines.append(f"checkpoint: {config.checkpoint}: no such file. Correct the path.")
     if config.photos and "photos" not in named:
         lines.append(
             f"photos: set, but dataset.kind is {config.dataset.kind}. "

@@ -218,6 +218,9 @@ class Config(Settings, Generic[Dataset]):
     fetch: FetchSection = FetchSection()
     photos: Folder | None = Field(None, description="folder of your images (dataset.kind photos)")
     new_photos: Folder | None = Field(None, description="folder of images for the target `segment`")
+    checkpoint: Name | None = Field(
+        None, description="network for `segment`: checkpoint.pth of another run; null: that of this run"
+    )
     layer: Layer = Field("blocks.5.0", description="node whose features give the class patterns; auto: chosen")
     ablation: LayersSection = LayersSection()
     subsets: SubsetSettings = SubsetSettings()

@@ -145,7 +145,7 @@ class Stages:
 
     def shown_config(self) -> str:
         """Return the configuration that the report shows: all but what the target `segment` reads."""
-        return as_json(**self.config.model_dump(exclude={"new_photos"}))
+        return as_json(**self.config.model_dump(exclude={"new_photos", "checkpoint"}))
 
     def captions(self) -> str:
         """Return a digest of the captions that the report takes from docs/report."""
