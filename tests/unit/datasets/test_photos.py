@@ -92,7 +92,7 @@ def test_linked_images_and_folders_are_read_from_another_disk(folder, tmp_path):
     ("C:/x.jpg,dog,train", "C:/x.jpg: an absolute path. Write it relative"),
     ("/etc/passwd,dog,train", "/etc/passwd: an absolute path. Write it relative"),
     ("a/../../x.jpg,dog,train", "a/../../x.jpg: the path points outside the folder (`..`). Move the file"),
-    ("plain,dog,train", "plain: unknown suffix. Use one of .bmp, .jfif, .jpeg, .jpg, .png, .tif, .tiff, .webp: rename"),
+    ("plain,dog,train", "plain: unknown suffix. Use one of ."),
     (".bad.jpg,dog,train", ".bad.jpg: a hidden file, or in a hidden folder. Rename it"),
     ("a\\one.jpg,dog,train", "the path holds a backslash. Write /"),
     (".,dog,train", ".: no path. Name the image's file"),
@@ -165,7 +165,7 @@ def test_new_images_are_listed_without_those_of_our_results(folder, monkeypatch)
 def test_unreadable_new_images_are_skipped_with_a_message(folder):
     good = index_unlabelled(folder, CLASSES)[0].images
     write_bad_files(folder)
-    (folder / "phone.HEIC").write_bytes(b"")
+    (folder / "phone.GIF").write_bytes(b"")
     try:
         Path(os.fsdecode(os.fsencode(folder) + b"/\xfc.jpg")).write_bytes(b"")
         not_utf8 = {"\\udcfc.jpg"}
@@ -173,11 +173,11 @@ def test_unreadable_new_images_are_skipped_with_a_message(folder):
         not_utf8 = set()
     result, messages = index_unlabelled(folder, CLASSES)
     assert {row.id for row in result.images} == {row.id for row in good} | {"good"}
-    expected = {"cut.jpg", "text.jpg", "loop.jpg", "pipe.jpg", "phone.HEIC"} | not_utf8
+    expected = {"cut.jpg", "text.jpg", "loop.jpg", "pipe.jpg", "phone.GIF"} | not_utf8
     assert {message.split(": ")[0] for message in messages} == expected
-    assert any("unsupported image format. Convert it to one of .bmp" in message for message in messages)
+    assert any("unsupported image format. Convert it to one of ." in message for message in messages)
     (folder / "none").mkdir()
-    with pytest.raises(TagsegError, match=r"no readable image. Put images there \(\.b"):
+    with pytest.raises(TagsegError, match=r"no readable image. Put images there \(\."):
         index_unlabelled(folder / "none", CLASSES)
     (folder / "none" / "a.jpg").write_bytes(b"")
     with pytest.raises(TagsegError, match=r"no readable image. .*a\.jpg: not a read"):

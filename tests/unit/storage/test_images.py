@@ -218,3 +218,12 @@ def test_no_other_exception_from_damaged_bytes(tmp_path, colours):
                     reader(path)
                 except TagsegError as error:
                     assert "fuzz.png" in str(error)
+
+
+@pytest.mark.parametrize("suffix", ["heic", "avif"])
+def test_images_of_phones(tmp_path, suffix):
+    smooth = np.add.outer(np.arange(48), np.arange(64)).astype(np.uint8)[..., None].repeat(3, axis=2)
+    Image.fromarray(smooth).save(tmp_path / f"a.{suffix}", quality=90)
+    read = images.read_image(tmp_path / f"a.{suffix}")
+    assert read.shape == (48, 64, 3) and np.abs(read.astype(int) - smooth).mean() < 4
+    assert f".{suffix}" in images.IMAGE_SUFFIXES

@@ -8,7 +8,7 @@ import zlib
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageFile, ImageOps
+from PIL import Image, ImageFile, ImageOps, features
 
 from tagseg.runtime.errors import TagsegError
 from tagseg.storage.files import atomic_file
@@ -24,12 +24,22 @@ VOID = 255
 MAX_PIXELS = 100_000_000
 """Largest image that is opened: protects against decompression bombs."""
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".jfif", ".png", ".bmp", ".tif", ".tiff", ".webp"})
+try:
+    import pillow_heif  # the extra `heif`
+
+    pillow_heif.register_heif_opener()
+    _HEIF = {".heic": "HEIF", ".heif": "HEIF"}
+except ImportError:
+    _HEIF = {}
+_AVIF = {".avif": "AVIF"} if features.check("avif") else {}
+
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".jfif", ".png", ".bmp", ".tif", ".tiff", ".webp", *_HEIF, *_AVIF})
 
 # Pillow raises these for damaged bytes.
 _DAMAGE = (OSError, SyntaxError, ValueError, TypeError, LookupError, EOFError, ArithmeticError, struct.error)
 _OFFSET_ERRORS = (errno.EINVAL, errno.EOVERFLOW)  # a damaged image has offsets that no file has
-_FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP")  # JPEG's reader opens cameras' MPO files too
+# JPEG's reader opens cameras' MPO files too.
+_FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", *dict.fromkeys((*_HEIF.values(), *_AVIF.values())))
 
 
 def _open(path: str | Path) -> Image.Image:

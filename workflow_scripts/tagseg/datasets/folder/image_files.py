@@ -59,8 +59,13 @@ def _unread(root: Path, error: OSError) -> Problem:
 
 
 def _other_images(files: Sequence[PurePosixPath]) -> list[Problem]:
-    text = f"unsupported image format. Convert it to one of {', '.join(sorted(IMAGE_SUFFIXES))}, or remove it."
-    return [Problem(shown(file), 0, text) for file in files if file.suffix.lower() in _OTHER_IMAGES]
+    convert = f"Convert it to one of {', '.join(sorted(IMAGE_SUFFIXES))}, or remove it."
+    install = dict.fromkeys((".heic", ".heif"), "Run `pip install pillow-heif`, or convert it.")
+    return [
+        Problem(shown(file), 0, f"unsupported image format. {install.get(file.suffix.lower(), convert)}")
+        for file in files
+        if file.suffix.lower() in _OTHER_IMAGES - IMAGE_SUFFIXES
+    ]
 
 
 def is_image(file: PurePosixPath) -> bool:
