@@ -95,6 +95,7 @@ rule check_data:
         plan.adapter.ground_truth_inputs(),
     output:
         report=f"{RUN}/data_report/report.md",
+        page=f"{RUN}/data_report/report.html",
         problems=f"{RUN}/data_report/problems.csv",
     log:
         f"{RUN}/logs/check_data.log",
@@ -118,7 +119,7 @@ rule check_data:
         "checking every image and ground-truth mask"
     shell:
         'python "$TAGSEG_SCRIPTS"/check_data.py --settings {params.settings:q} --report {output.report:q}'
-        " --problems {output.problems:q} --threads {threads} 2> {log:q}"
+        " --page {output.page:q} --problems {output.problems:q} --threads {threads} 2> {log:q}"
 
 
 rule sample_subsets:

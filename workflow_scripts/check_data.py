@@ -1,7 +1,7 @@
 """Check a data set: read every image and ground-truth mask, and report counts and problems.
 
     check_data.py --settings '{"images": {...}, "ground_truth": {...}, "splits": ["val"]}'
-        --report report.md --problems problems.csv
+        --report report.md --page report.html --problems problems.csv
 
 It succeeds where there are problems too: they are its result.
 """
@@ -14,6 +14,8 @@ from pathlib import Path
 from tagseg.datasets.problems import Problem, write_problems
 from tagseg.datasets.readers import CheckResult, CheckSettings, SourceSettings, check_data_set
 from tagseg.evaluation.tables import Table, markdown
+from tagseg.report.contact_sheets import contact_sheets
+from tagseg.report.templates import render
 from tagseg.runtime import commandline
 from tagseg.storage.files import atomic_file
 from tagseg.storage.index import SPLITS, ImageRecord, Index
@@ -25,7 +27,7 @@ MAX_LISTED = 200
 
 
 @commandline.command
-def main(report: Path, problems: Path, settings: CheckSettings, threads: int = 1) -> None:
+def main(report: Path, page: Path, problems: Path, settings: CheckSettings, threads: int = 1) -> None:
     folder = report.parent
     folder.mkdir(parents=True, exist_ok=True)
     # Converted masks may be many: they go to the disk of the results, not to /tmp.
@@ -36,7 +38,32 @@ def main(report: Path, problems: Path, settings: CheckSettings, threads: int = 1
     with atomic_file(report) as aside:
         text = content(result, settings.images, problems.name)
         aside.write_bytes(text.encode("utf-8", "backslashreplace"))
-    log.info("%s; see %s", counted(len(result.problems)), report)
+    with atomic_file(page) as aside:
+        aside.write_bytes(page_of(result, settings.images, problems.name).encode("utf-8", "backslashreplace"))
+    log.info("%s See %s", verdict(result), page)
+
+
+def verdict(result: CheckResult) -> str:
+    """Return whether a training can start."""
+    return (
+        f"{counted(len(result.problems)).capitalize()}: not ready to train." if result.problems else "Ready to train."
+    )
+
+
+def page_of(result: CheckResult, settings: SourceSettings, problems: str) -> str:
+    """Return the report as one HTML page, with a contact sheet of each class."""
+    index, shown = result.index, result.problems[:MAX_LISTED]
+    return render(
+        "data.html.j2",
+        root=settings.root,
+        verdict=verdict(result),
+        problems=[" ".join(str(problem).splitlines()) for problem in shown],
+        more=len(result.problems) - len(shown),
+        table=problems,
+        notes=result.notes,
+        tables=[splits(index, result.masked), classes(index)] if index else [],
+        sheets=contact_sheets(index) if index else {},
+    )
 
 
 def counted(count: int) -> str:
@@ -45,7 +72,7 @@ def counted(count: int) -> str:
 
 def content(result: CheckResult, settings: SourceSettings, problems: str) -> str:
     """Return the report as Markdown: the problems, then counts and sizes if there is an index."""
-    parts = [f"# Data set `{settings.root}`\n", listed(result.problems, problems)]
+    parts = [f"# Data set `{settings.root}`\n", f"{verdict(result)}\n", listed(result.problems, problems)]
     if result.notes:
         parts.append("Read with these assumptions:\n\n" + "".join(f"    {note}\n" for note in result.notes))
     if result.unreadable:

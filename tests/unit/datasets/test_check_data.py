@@ -1,6 +1,7 @@
 """The check of a data set: it reports all problems together and succeeds in spite of them."""
 
 import json
+import re
 import sys
 
 import numpy as np
@@ -36,10 +37,10 @@ def run_script(monkeypatch, folder, content, threads=2):
     """Return the lines of the report and the rows of the problems."""
     report, problems = folder / "report.md", folder / "problems.csv"
     arguments = ["--settings", json.dumps(content), "--report", report, "--problems", problems]
-    arguments += ["--threads", threads]
+    arguments += ["--threads", threads, "--page", folder / "report.html"]
     monkeypatch.setattr(sys, "argv", ["check_data.py", *map(str, arguments)])
     check_data.main()
-    assert {path.name for path in folder.iterdir()} == {"report.md", "problems.csv"}
+    assert {path.name for path in folder.iterdir()} == {"report.md", "report.html", "problems.csv"}
     return report.read_text(encoding="utf-8").splitlines(), read_csv(problems)
 
 
@@ -56,7 +57,9 @@ def test_a_correct_data_set_is_counted(tmp_path, photos, monkeypatch, caplog):
         "| cat | 2 | 0 | 0 |",
         "| dog | 1 | 1 | 0 |",
     ]
-    assert "no problems; see " in caplog.text
+    page = (tmp_path / "new" / "report" / "report.html").read_text(encoding="utf-8")
+    assert "Ready to train. See " in caplog.text and "<b>Ready to train.</b>" in page and "<h2>Problems" not in page
+    assert re.findall('alt="(.*?)"', page) == ["images of cat", "images of dog"] and "<td>dog</td>" in page
 
 
 def test_images_of_our_own_results_are_ignored(tmp_path, monkeypatch):
