@@ -141,3 +141,9 @@ def test_malformed_tables_and_scores_are_named(tmp_path, read, content, message)
     (tmp_path / "t.json").write_text(content)
     with pytest.raises(TagsegError, match=rf"t\.json: {message}"):
         read(tmp_path / "t.json")
+
+
+def test_json_has_its_sets_in_order(tmp_path):
+    names = tuple(f"class {number}" for number in range(30))
+    write_tables(Table("t", ("name", *names), (), best=frozenset(names)), json=tmp_path / "t.json")
+    assert json.loads((tmp_path / "t.json").read_text())["best"] == sorted(names)

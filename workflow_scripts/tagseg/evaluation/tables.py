@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -136,10 +137,17 @@ def _tex(text: str) -> str:
     return re.sub(r"\s+", " ", text).translate({ord(sign): tex for sign, tex in _TEX.items()})
 
 
+def json_text(table: Table) -> str:
+    """Return a table as JSON, with its sets in ascending order: equal tables give equal bytes."""
+    content = json.loads(TypeAdapter(Table).dump_json(table))
+    content |= {key: sorted(content[key]) for key in ("best", "best_among") if content[key]}
+    return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+
+
 FORMATS: Mapping[str, Callable[[Table], str]] = {
     "markdown": markdown,
     "csv": csv_text,
-    "json": lambda table: TypeAdapter(Table).dump_json(table, indent=1).decode() + "\n",
+    "json": json_text,
     "latex": latex,
 }
 
