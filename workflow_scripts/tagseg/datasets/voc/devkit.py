@@ -119,8 +119,9 @@ def index_voc(
     tags = {name: names.tags(own) for name, own in written.items()}
     images = _images(entries, tags, names.names, reading, problems)
     if counts_known:
-        aug = [tags.get(one.name) for one in entries if one.split == "train"] if train_list == TRAINAUG else []
-        problems += _unusual_counts(counts, [len(own) for own in aug if own] if difficult and all(aug) else [])
+        with_tags = train_list == TRAINAUG and difficult
+        aug = [tags.get(one.name) for one in entries if with_tags and one.split == "train"]
+        problems += _unusual_counts(counts, [len(own) for own in aug if own] if all(aug) else [])
     raise_any(devkit, problems)
     return Index((BACKGROUND, *names.names), images)
 
