@@ -3,7 +3,7 @@
 M. Everingham et al., "The PASCAL Visual Object Classes Challenge 2012 (VOC2012) Development Kit".
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -105,13 +105,9 @@ def index_voc(
     devkit = find_devkit(Path(root))
     test_devkit = find_devkit(Path(test_root)) if test_root else devkit
     problems: list[Problem] = []
-    entries: list[_Entry] = []
     counts: dict[Path, int] = {}
     named = (("train", devkit, train_list), ("val", devkit, val_list), ("test", test_devkit, test_list))
-    for split, kit, name in named:
-        ids = read_list(kit, name, sbd, problems, counts) if name else {}
-        entries += [_Entry(one, *where, kit, split) for one, where in ids.items()]
-    entries = _one_split_each(entries, problems)
+    entries = _entries(named, sbd, problems, counts)
     reading = reading or Reading()
     written = _read_all_tags(entries, difficult, test_devkit == devkit, problems)
     names = _class_names(devkit, written, counts_known, problems)
@@ -173,6 +169,17 @@ def own_trainaug(devkit: Path) -> Path | None:
     """Return a user's own list of trainaug, or None."""
     paths = (image_sets(devkit) / f"{name}.txt" for name in (TRAINAUG, "train_aug"))
     return next((path for path in paths if path.is_file()), None)
+
+
+def _entries(
+    named: Sequence[tuple[str, Path, str | None]], sbd: Path | None, problems: list[Problem], counts: dict[Path, int]
+) -> list[_Entry]:
+    """Return the entries of the lists, given as (split, devkit, name); each id is in one split."""
+    entries: list[_Entry] = []
+    for split, kit, name in named:
+        ids = read_list(kit, name, sbd, problems, counts) if name else {}
+        entries += [_Entry(one, *where, kit, split) for one, where in ids.items()]
+    return _one_split_each(entries, problems)
 
 
 def _one_split_each(entries: list[_Entry], problems: list[Problem]) -> list[_Entry]:
