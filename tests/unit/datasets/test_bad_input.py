@@ -11,7 +11,8 @@ from helpers import write_image, write_labels, write_small_devkit, write_zero_ma
 from image_files import png_bytes
 from tagseg.datasets.folder.reader import index_photos, photos_ground_truth
 from tagseg.datasets.image_checks import Reading
-from tagseg.datasets.voc.devkit import index_voc, voc_ground_truth
+from tagseg.datasets.voc.devkit import index_voc
+from tagseg.datasets.voc.masks import voc_ground_truth
 from tagseg.models.inputs import square
 from tagseg.runtime.errors import TagsegError
 from tagseg.segmentation.crf import refine_labels

@@ -5,7 +5,8 @@ import pytest
 
 from helpers import write_annotation, write_image_set, write_small_devkit, write_small_sbd, write_voc_image
 from mini_voc import mat
-from tagseg.datasets.voc.devkit import VOC_CLASSES, index_voc, voc_ground_truth
+from tagseg.datasets.voc.devkit import VOC_CLASSES, index_voc
+from tagseg.datasets.voc.masks import voc_ground_truth
 from tagseg.runtime.errors import TagsegError
 from tagseg.storage.images import encode_mask, read_mask, write_mask
 from tagseg.storage.index import ImageRecord, Index

@@ -5,7 +5,8 @@ from typing import ClassVar, Literal
 
 from tagseg.datasets.base import Adapter, DatasetSettings
 from tagseg.datasets.demo.settings import DemoSettings
-from tagseg.datasets.voc.devkit import index_voc, voc_ground_truth
+from tagseg.datasets.voc.devkit import index_voc
+from tagseg.datasets.voc.masks import voc_ground_truth
 
 
 class DemoDatasetSettings(DatasetSettings):

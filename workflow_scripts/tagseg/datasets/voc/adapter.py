@@ -7,7 +7,8 @@ from pydantic import Field
 
 from tagseg.datasets.base import Adapter, DatasetSettings, Folder, PublishedArchive, below, is_by_hand
 from tagseg.datasets.common import AUGMENTED, CLASS_LIST, MASK_FOLDER
-from tagseg.datasets.voc.devkit import TRAINAUG, index_voc, voc_ground_truth
+from tagseg.datasets.voc.devkit import TRAINAUG, index_voc
+from tagseg.datasets.voc.masks import voc_ground_truth
 from tagseg.storage.images import IMAGE_SUFFIXES
 
 DEVKIT, SBD = "VOCdevkit", "benchmark_RELEASE"

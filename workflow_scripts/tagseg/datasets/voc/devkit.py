@@ -7,16 +7,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-
 from tagseg.datasets.class_names import ClassNames
 from tagseg.datasets.common import (
-    AUGMENTED,
     CLASS_LIST,
     MASK_FOLDER,
-    check_mask,
     collected,
-    holds_masks,
     in_class_order,
     places_of,
     read_class_list,
@@ -26,8 +21,8 @@ from tagseg.datasets.image_checks import UNKNOWN, Reading
 from tagseg.datasets.paths import is_plain_name, is_present, user_error
 from tagseg.datasets.problems import Problem, raise_any
 from tagseg.datasets.voc.annotations import read_tags
-from tagseg.datasets.voc.sbd import find_sbd, read_sbd_ids, read_sbd_mask, sbd_masks
-from tagseg.storage.images import IMAGE_SUFFIXES, VOID, write_mask
+from tagseg.datasets.voc.sbd import find_sbd, read_sbd_ids
+from tagseg.storage.images import IMAGE_SUFFIXES
 from tagseg.storage.index import BACKGROUND, ImageRecord, Index, check_class_names, normal_form
 
 VOC_CLASSES = (
@@ -96,7 +91,7 @@ def index_voc(
     A list is a file in ImageSets/Segmentation, without ".txt"; that of test is in `test_root` if given. The list
     "trainaug" is built (see `read_list`). Tags are the names of the annotated objects, those marked difficult only
     if `difficult`; images of `test_root` have none. `counts_known` compares the lists and trainaug's tags with the
-    published ones. Raises DatasetProblems with all problems; TagsegError where a devkit, a list or SBD is missing.
+    published ones. Raises DatasetProblems with all problems, TagsegError where a part is missing.
     """
     if test_root and not test_list:
         raise user_error(
@@ -115,9 +110,8 @@ def index_voc(
     tags = {name: names.tags(own) for name, own in written.items()}
     images = _images(entries, tags, names.names, reading, problems)
     if counts_known:
-        with_tags = train_list == TRAINAUG and difficult
-        aug = [tags.get(one.name) for one in entries if with_tags and one.split == "train"]
-        problems += _unusual_counts(counts, [len(own) for own in aug if own] if all(aug) else [])
+        train = [tags.get(one.name) for one in entries if one.split == "train"]
+        problems += _unusual_counts(counts, train if train_list == TRAINAUG and difficult else [])
     raise_any(devkit, problems)
     return Index((BACKGROUND, *names.names), images)
 
@@ -192,14 +186,15 @@ def _one_split_each(entries: list[_Entry], problems: list[Problem]) -> list[_Ent
     return list(kept.values())
 
 
-def _unusual_counts(images: Mapping[Path, int], tags: list[int]) -> list[Problem]:
+def _unusual_counts(images: Mapping[Path, int], train: Sequence[frozenset[str] | None]) -> list[Problem]:
     """Compare the images of each list, and the tags of each image of trainaug if known, with the published ones."""
     counts = [
         (TRAINAUG if path.stem == TRAINAUG else str(path), "images", f"{count:,}", f"{published:,}")
         for path, count in images.items()
         if (published := PUBLISHED_IMAGES.get(path.stem))
     ]
-    if tags:
+    if train and all(train):
+        tags = [len(own) for own in train if own]
         single = ("single-class images", f"{tags.count(1):,}", f"{PUBLISHED_SINGLE_CLASS:,}")
         mean = ("tags per image", f"{sum(tags) / len(tags):.3f}", PUBLISHED_MEAN_TAGS)
         counts += [(TRAINAUG, *single), (TRAINAUG, *mean)]
@@ -265,41 +260,3 @@ def _images(
             own = in_class_order(tags.get(one.name, ()), positions)
             rows.append(ImageRecord(one.name, str(path), *UNKNOWN, one.split, own))
     return reading.readable(rows, problems)
-
-
-def voc_ground_truth(
-    root: Path, index: Index, split: str, folder: Path, *, sbd: Path | None = None, threads: int = 1
-) -> dict[str, str]:
-    """Return the path of each ground-truth mask of a split by id; images without a mask are skipped.
-
-    Masks are in SegmentationClass, or in SegmentationClassAug. Where the devkit has no mask, that of `sbd`, if
-    given, is written as "png/<id>.png" below `folder`; its labels are mapped by class name, and a class that the
-    index lacks becomes void. Raises DatasetProblems with all masks that are damaged (PNGs: header only) or not of
-    the image's size; TagsegError where a devkit or SBD is missing.
-    """
-    devkit = find_devkit(Path(root))
-    folders = [devkit / name for name in (MASK_FOLDER, AUGMENTED) if holds_masks(devkit, name)]
-    mats = sbd_masks(find_sbd(Path(sbd))) if sbd else None
-    problems: list[Problem] = []
-    masks: dict[str, str] = {}
-    for row in index.of_split(split):
-        pngs, mat = [folder / f"{row.id}.png" for folder in folders], mats and mats / f"{row.id}.mat"
-        if png := next(filter(is_present, pngs), None):
-            with collected(problems, png):
-                masks[row.id] = str(png)
-                check_mask(png, row.width, row.height)
-        elif mat and is_present(mat):
-            with collected(problems, mat):
-                masks[row.id] = _convert(mat, row, index.classes, folder)
-    raise_any(devkit, problems)
-    return masks
-
-
-def _convert(mat: Path, row: ImageRecord, classes: tuple[str, ...], folder: Path) -> str:
-    """Write a mask of SBD as a PNG with the labels of `classes`; return its path relative to `folder`."""
-    labels = read_sbd_mask(mat, row.width, row.height)
-    ours = np.full(256, VOID, np.uint8)  # our label by SBD's
-    for label, name in enumerate((BACKGROUND, *VOC_CLASSES)):
-        ours[label] = classes.index(name) if name in classes else VOID
-    write_mask(folder / "png" / f"{row.id}.png", ours[labels])
-    return f"png/{row.id}.png"
