@@ -83,8 +83,8 @@ def clear_loader_errors() -> Iterator[None]:
     except TagsegError as error:  # torch puts the traceback of the process before the text
         name = f"{type(error).__module__}.{type(error).__qualname__}: "
         raise TagsegError(str(error).rpartition(name)[2].strip()) from None
-    except RuntimeError as error:
-        if not str(error).startswith("DataLoader worker"):
+    except (RuntimeError, ConnectionError, EOFError) as error:  # the latter two while it hands over a batch
+        if isinstance(error, RuntimeError) and not str(error).startswith("DataLoader worker"):
             raise
         raise TagsegError(
             "a process that loads images was killed, usually because memory or /dev/shm is full. Run again "
