@@ -29,7 +29,7 @@ def main(settings: SourceSettings, listing: str, index: Path, threads: int = 1) 
         for note in reading.notes:
             log.warning("%s", note)
         log_skipped(reading)
-        kept = settings.learnt(whole)
+        kept = settings.for_training(whole)
         raise_any(settings.root, train_problems(kept))
     if untagged := len(whole.images) - len(kept.images):
         log.warning("skipped %d train images without a tag (dataset.negatives: true learns them)", untagged)

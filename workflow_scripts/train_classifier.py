@@ -14,11 +14,10 @@ import torch
 from tagseg.evaluation import metrics
 from tagseg.models.classifier import Classifier
 from tagseg.models.inputs import batches, square
-from tagseg.models.weights import weights_files
 from tagseg.runtime import commandline, devices
 from tagseg.storage.checkpoints import describe, save_checkpoint
 from tagseg.storage.files import write_json
-from tagseg.storage.index import INDEX_FILES, Index, read_index
+from tagseg.storage.index import Index, read_index
 from tagseg.training.augmentation import Augmentation, TrainingSet, tag_vector
 from tagseg.training.distributed import is_main, launch, process_group
 from tagseg.training.loop import Training
@@ -45,8 +44,7 @@ def main(
     known = read_index(index)
     torch.manual_seed(settings.random_seed)
     classifier = Classifier(settings.network, len(known.classes))
-    files = [index / name for name in INDEX_FILES] + list(map(Path, weights_files(settings.network.weights)))
-    identity = fingerprint(settings.model_dump(), files, code_digest(__file__))
+    identity = fingerprint(settings, index, code_digest(__file__))
     data = data_of(known, settings)
     with devices.device() as where, process_group(where), resumable_state(checkpoint) as state:
         workers = devices.workers(where, threads)

@@ -9,12 +9,11 @@ from pathlib import Path
 import torch
 
 from tagseg.models.deeplab import DeepLabLargeFov
-from tagseg.models.weights import weights_files
 from tagseg.runtime import commandline, devices
 from tagseg.runtime.errors import TagsegError
 from tagseg.storage.checkpoints import describe, save_checkpoint
 from tagseg.storage.files import digest, write_json
-from tagseg.storage.index import INDEX_FILES, Index, read_index
+from tagseg.storage.index import Index, read_index
 from tagseg.storage.mask_shards import MANIFEST, MaskFile, read_mask_shards
 from tagseg.training.augmentation import Augmentation, TrainingSet
 from tagseg.training.distributed import is_main, launch, process_group
@@ -42,9 +41,7 @@ def main(
     torch.manual_seed(settings.random_seed)
     model = DeepLabLargeFov(settings.network, len(known.classes))
     manifests = [shard / MANIFEST for shard in masks]
-    files = [*(index / name for name in INDEX_FILES), *manifests]
-    files += map(Path, weights_files(settings.network.weights))
-    identity = fingerprint(settings.model_dump(), files, code_digest(__file__))
+    identity = fingerprint(settings, index, code_digest(__file__), manifests)
     with devices.device() as where, process_group(where), resumable_state(checkpoint) as state:
         workers = devices.workers(where, threads)
         epochs = Training(model, data, MaskLoss(), settings.training, where, workers).run(state, identity)

@@ -151,7 +151,7 @@ def test_what_a_table_makes_tagseg_assume_is_noted(tmp_path):
     index_photos(tmp_path, random_seed=5, val_fraction=0.3, reading=reading)
     assert reading.notes == [
         "labels.csv: not UTF-8, read as cp1252 (Windows)", "labels.csv: ignored columns: n",
-        "labels.csv: 1 images have several rows: their labels are merged",
+        "labels.csv: the labels of several rows of an image are merged (1 image)",
     ]  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from tagseg.storage.torch_files import NotData, read_data, read_state
 
 CLASSES = ("background", "cat", "dog")
 NOT_OURS = "not a checkpoint of tagseg, or damaged. Delete it and run again."
-OTHER_CLASSES = "not a classifier of these classes. Delete it and run again."
+OTHER_CLASSES = "not a classifier of these classes. Name another one, or delete a result and run again."
 
 
 @pytest.fixture(scope="module")

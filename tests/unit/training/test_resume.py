@@ -9,11 +9,15 @@ import pytest
 import torch
 
 from helpers import MakesFolder, image_rows, small_disk
+from tagseg.models.settings import ClassifierSettings
 from tagseg.runtime.errors import TagsegError
 from tagseg.runtime.failures import machine_failure
 from tagseg.storage.images import UnreadableImage
+from tagseg.storage.index import Index, write_index
 from tagseg.training.augmentation import TrainingSet
 from tagseg.training.resume import Resume, fingerprint, resumable_state
+from tagseg.training.settings import ClassifierStage
+from tagseg.workflow.configuration import ClassifierTraining
 from tiny_training import assert_identical, stopped, training_of, weights_after
 
 
@@ -126,15 +130,22 @@ def test_the_state_stays_beside_the_checkpoint_until_success(tmp_path):
     assert not state.exists()
 
 
-def test_fingerprint_depends_on_settings_files_and_code(tmp_path):
-    for name, content in (("a", "1"), ("same", "1"), ("b", "2")):
-        (tmp_path / name).write_text(content)
-    first = fingerprint({"x": 1, "y": 2}, [tmp_path / "a"], "code")
-    assert first == fingerprint({"y": 2, "x": 1}, [tmp_path / "same"], "code")
-    same, files = {"x": 1, "y": 2}, [tmp_path / "a"]
-    others = [({"x": 1, "y": 3}, files, "code"), (same, [tmp_path / "b"], "code")]
-    others += [(same, files, "other code"), (same, 2 * files, "code")]
-    assert len({first, *(fingerprint(*other) for other in others)}) == 5
+def test_fingerprint_depends_on_settings_index_weights_files_and_code(tmp_path):
+    for folder, content in (("a", "1"), ("same", "1"), ("b", "2")):
+        write_index(tmp_path / folder, Index(("background", "cat"), ()), content)
+        (tmp_path / f"{folder}.pth").write_text(content)
+
+    def of(folder="a", code="code", files=(), **changes):
+        training = ClassifierTraining(**changes)
+        network = ClassifierSettings(weights=str(tmp_path / "a.pth"))
+        return fingerprint(
+            ClassifierStage(network=network, training=training, random_seed=0), tmp_path / folder, code, files
+        )
+
+    assert of() == of("same") and of(files=[tmp_path / "a.pth"]) == of(files=[tmp_path / "same.pth"])
+    first, others = of(), [of("b"), of(code="other"), of(files=[tmp_path / "b.pth"]), of(epochs=9)]
+    (tmp_path / "a.pth").write_text("2")
+    assert len({first, *others, of()}) == 6
 
 
 class FailingSet(TrainingSet):

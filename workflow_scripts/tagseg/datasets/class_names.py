@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from tagseg.datasets.common import CLASS_LIST
+from tagseg.datasets.problems import counted
 from tagseg.storage.index import SEPARATOR, normal_form
 
 _JOINTS = re.compile(r"[,|/]|\s+")
@@ -47,8 +48,8 @@ class ClassNames:
         return list(by_form.values())
 
     def _classes_of(self, name: str) -> tuple[str, ...]:
-        """Return the classes of a written name, and note what is not obvious."""
-        form, images = normal_form(name), self._images(self.counts[name])
+        """Return the classes of a written name; add to `notes` or `wrong` where they are not the name itself."""
+        form, images = normal_form(name), counted(self.counts[name])
         parts = self._parts(form)
         own = self._class_of.get(form)
         if self._listed is None and not parts and self._is_doubtful(form):
@@ -80,7 +81,3 @@ class ClassNames:
     def _is_doubtful(self, form: str) -> bool:
         """Return whether a name has a comma or a bar between names of which one is a class."""
         return any(part.strip() in self._class_of for part in re.split(r"[,|]", form) if part.strip() != form)
-
-    @staticmethod
-    def _images(count: int) -> str:
-        return "1 image" if count == 1 else f"{count:,} images"

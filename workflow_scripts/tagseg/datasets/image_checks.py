@@ -16,6 +16,9 @@ from tagseg.storage.files import digest
 from tagseg.storage.images import VOID, UnreadableImage, read_image, read_mask
 from tagseg.storage.index import SPLITS, ImageRecord, Index
 
+MAX_COPIES = 20
+"""How many copies across splits are noted one by one."""
+
 PLENTY = 5
 """Images with a mask and a tag from which on a class that no mask shows is a mistake."""
 
@@ -61,11 +64,14 @@ class Reading:
         self.count = len(rows)
         kept = []
         results = progress(in_processes(_with_size, rows, self.processes, SMALL_TASKS), "images", len(rows))
-        contents: dict[str, ImageRecord] = {}
+        contents: dict[str, ImageRecord] = {}  # the first image of each digest
+        copies: list[str] = []  # across splits: their scores say nothing about new images
         for row, result in zip(rows, results, strict=True):
             if not isinstance(result, TagsegError):
                 kept.append(result[0])
-                self._note_copy(contents.setdefault(result[1], row), row)
+                first = contents.setdefault(result[1], row)
+                if first.split != row.split:
+                    copies.append(f"{row.path} ({row.split}) is a copy of {first.path} ({first.split})")
                 continue
             text = str(result).removeprefix(f"{row.path}: ")
             problem = problem_of(row, text)
@@ -73,13 +79,11 @@ class Reading:
                 self.skipped.append(SkippedImage(row.id, row.path, text, problem))
             else:
                 problems.append(problem)
+        self.notes += copies[:MAX_COPIES]
+        if len(copies) > MAX_COPIES:
+            self.notes.append(f"{len(copies):,} images in all are copies of one in another split")
         problems += self._too_many()
         return tuple(sorted(kept, key=lambda row: row.id))
-
-    def _note_copy(self, first: ImageRecord, row: ImageRecord) -> None:
-        """Note that an image of one split is also in another: its score says nothing about new images."""
-        if first.split != row.split:
-            self.notes.append(f"{row.path} ({row.split}) is a copy of {first.path} ({first.split})")
 
     def _too_many(self) -> list[Problem]:
         """Return the problems of all skipped images if they are too many."""
@@ -114,7 +118,7 @@ def mask_problems(masks: Mapping[str, Path], index: Index, processes: int) -> li
     """Read all pixels of the masks (path by image id); return the problems.
 
     A problem is damage, colours instead of labels, an unknown label, another size than the image's, and a set of masks
-    that cannot be right: void alone, or a tagged class in none of its images.
+    that cannot be right: 0 and 255 alone, or a tagged class in none of its images.
     """
     tasks = [(row, masks[row.id], len(index.classes)) for row in index.images if row.id in masks]
     results = list(progress(in_processes(_read_labels, tasks, processes, SMALL_TASKS), "ground truth", len(tasks)))
@@ -122,7 +126,7 @@ def mask_problems(masks: Mapping[str, Path], index: Index, processes: int) -> li
         return problems
     pairs = [(row, labels) for (row, *_), (_, labels) in zip(tasks, results, strict=True)]
     by_split = {split: [pair for pair in pairs if pair[0].split == split] for split in SPLITS}
-    return [problem for split, some in by_split.items() for problem in implausible(split, some, index)]
+    return [problem for split, some in by_split.items() for problem in implausible_masks(split, some, index)]
 
 
 def _read_labels(task: tuple[ImageRecord, Path, int]) -> tuple[list[Problem], frozenset[int]]:
@@ -136,7 +140,7 @@ def _read_labels(task: tuple[ImageRecord, Path, int]) -> tuple[list[Problem], fr
     return problems, labels
 
 
-def implausible(split: str, pairs: Sequence[tuple[ImageRecord, frozenset[int]]], index: Index) -> list[Problem]:
+def implausible_masks(split: str, pairs: Sequence[tuple[ImageRecord, frozenset[int]]], index: Index) -> list[Problem]:
     """Return why the masks of a split, as (image, labels) pairs, cannot be the ground truth of its tags."""
     tagged = [(row, labels) for row, labels in pairs if row.tags]
     remedy = "A mask holds class indices: 0 background, 1, 2, ... the classes in order, 255 void. Correct the masks."

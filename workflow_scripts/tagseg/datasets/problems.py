@@ -26,6 +26,11 @@ class Problem(NamedTuple):
         return f"{where}: {self.text}" if where else self.text
 
 
+def counted(images: int) -> str:
+    """Return a number of images in words."""
+    return "1 image" if images == 1 else f"{images:,} images"
+
+
 class DatasetProblems(TagsegError):
     """All problems of a data set: `problems` has every one, the message the first MAX_LISTED."""
 

@@ -35,7 +35,7 @@ class SourceSettings(Settings):
         """Read the whole data set. Raises DatasetProblems with all problems, TagsegError on a wrong setting."""
         return ADAPTERS[self.kind].read_index(Path(self.root), reading=reading, **self.model_extra or {})
 
-    def learnt(self, index: Index) -> Index:
+    def for_training(self, index: Index) -> Index:
         """Return the index without the train images that carry no tag, unless they are `negatives`."""
         if self.negatives:
             return index
@@ -117,7 +117,7 @@ def check_data_set(settings: CheckSettings, folder: Path, processes: int, result
         for split in settings.splits:
             with collected(problems, "", ""):
                 masks |= _read_masks(
-                    settings.ground_truth, settings.images.learnt(index), split, folder / split, processes
+                    settings.ground_truth, settings.images.for_training(index), split, folder / split, processes
                 )
         problems += mask_problems(masks, index, processes)
     counts = (reading.count, len(reading.skipped))

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from tagseg.runtime.errors import TagsegError
 from tagseg.runtime.settings import Settings
 from tagseg.storage.files import LastingStream, atomic_file
-from tagseg.storage.torch_files import read_data
+from tagseg.storage.torch_files import NotData, read_data
 
 Model = TypeVar("Model", bound=Settings)
 Network = TypeVar("Network", bound=nn.Module)
@@ -39,9 +39,7 @@ def load_checkpoint(path: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]
         finite = all(torch.isfinite(value).all() for value in state.values())
     except FileNotFoundError:
         raise TagsegError(f"{path}: no such checkpoint. Train the network first.") from None
-    except OSError:
-        raise
-    except Exception:
+    except (NotData, KeyError, IndexError, TypeError, ValueError, AttributeError, RuntimeError):
         raise _not_ours(path) from None
     if not finite:
         raise TagsegError(f"{path}: has values that are not finite. Delete it, lower the learning rates and run again.")
@@ -67,7 +65,9 @@ def load_network(
     description, state = load_checkpoint(path)
     try:
         if description["kind"] != kind or description["classes"] != list(classes):
-            raise TagsegError(f"{path}: not a {kind} of these classes. Delete it and run again.")
+            raise TagsegError(
+                f"{path}: not a {kind} of these classes. Name another one, or delete a result and run again."
+            )
         model = build(form.model_validate(description["settings"]), len(classes))
         model.load_state_dict(state)
     except (KeyError, TypeError, ValueError, RuntimeError):

@@ -29,7 +29,7 @@ def read_data(path: str | Path) -> object:
                 _check_archive(zipfile.ZipFile(stream))
             stream.seek(0)
             return torch.load(stream, map_location="cpu", weights_only=True)
-        except NotData:
+        except (NotData, MemoryError):
             raise
         except Exception as error:  # damage makes zipfile and torch raise many types
             # EINVAL: damage makes the reader seek before the first byte.

@@ -11,19 +11,26 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from tagseg.models.weights import weights_files
 from tagseg.storage.files import LastingStream, atomic_file, digest
+from tagseg.storage.index import INDEX_FILES
 from tagseg.storage.torch_files import NotData, read_data
 from tagseg.training.distributed import gathered, is_main, rank
 from tagseg.training.epochs import EpochSoFar
+from tagseg.training.settings import ClassifierStage, SegmenterStage
 
 log = logging.getLogger(__name__)
 
 Random = dict[str, Tensor]
 
 
-def fingerprint(settings: dict[str, Any], files: Sequence[str | Path], code: str) -> str:
-    """Return a digest of everything a training depends on; a state with another one is not resumed."""
-    content = [settings, [digest(file) for file in files], code]
+def fingerprint(stage: ClassifierStage | SegmenterStage, index: Path, code: str, files: Sequence[Path] = ()) -> str:
+    """Return a digest of everything a training depends on; a state with another one is not resumed.
+
+    That is its settings, the folder `index`, a user's file of weights, the `code` digest, and further `files`.
+    """
+    read: list[str | Path] = [*(index / name for name in INDEX_FILES), *weights_files(stage.network.weights), *files]
+    content = [stage.model_dump(), [digest(file) for file in read], code]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 

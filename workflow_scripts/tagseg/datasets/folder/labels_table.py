@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from tagseg.datasets.folder.table_formats import Entry, read_entries
 from tagseg.datasets.paths import is_utf8, shown
-from tagseg.datasets.problems import Problem
+from tagseg.datasets.problems import Problem, counted
 from tagseg.storage.index import SPLITS
 
 
@@ -49,7 +49,7 @@ def read_rows(root: Path, name: str, notes: list[str]) -> tuple[list[Row], list[
         about = f"{shown(PurePosixPath(entry.image))}: " if entry.image else ""
         problems += [Problem(name, entry.line, f"{about}{text}") for text in texts]
     if merged:
-        notes.append(f"{name}: {len(merged):,} images have several rows: their labels are merged")
+        notes.append(f"{name}: the labels of several rows of an image are merged ({counted(len(merged))})")
     return list(rows.values()), problems
 
 

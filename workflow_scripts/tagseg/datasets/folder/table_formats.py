@@ -125,13 +125,16 @@ def _columns(table: Path, heads: Sequence[str], delimiter: str) -> dict[str, int
         if found:
             columns[column] = (exact or found)[0]
     if "image" not in columns:
-        head = f"{delimiter.join(NAMES)!r} (split is optional), separated by {DELIMITERS[delimiter]}"
-        raise TagsegError(f"{table}: no column 'image'. Start with the line {head}.")
+        raise TagsegError(f"{table}: no column 'image'. Start with the line {_header(delimiter)}.")
     for number, head in enumerate(lower):
         near = difflib.get_close_matches(head, NAMES, 1, 0.8)
         if number not in columns.values() and near and near[0] not in columns:
             raise TagsegError(f"{table}: column {heads[number]!r} is unknown. Write {near[0]!r}, or another name.")
     return columns
+
+
+def _header(delimiter: str) -> str:
+    return f"{delimiter.join(NAMES)!r} (split is optional), separated by {DELIMITERS[delimiter]}"
 
 
 def _class_columns(
@@ -147,8 +150,7 @@ def _class_columns(
         str(n): heads[n] for n in others if heads[n] and values[n] <= _FLAGS.keys() and any(map(_FLAGS.get, values[n]))
     }
     if not flags:
-        head = f"{delimiter.join(NAMES)!r} (split is optional), separated by {DELIMITERS[delimiter]}"
-        remedy = f"Start with the line {head}, or with one column of 0 and 1 per class."
+        remedy = f"Start with the line {_header(delimiter)}, or with one column of 0 and 1 per class."
         raise TagsegError(f"{table}: no column 'labels'. {remedy}")
     return flags, [heads[number] for number in others if str(number) not in flags and heads[number]]
 
