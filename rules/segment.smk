@@ -21,7 +21,7 @@ rule segment_images:
         mem_mb=8000,
         runtime=480,
     params:
-        settings=as_json(**stages.logits_settings() | stages.crf_settings("test")),
+        settings=stages.segment_settings(),
         images=settings.new_photos or "",
         listing=stages.new_images_listing(),
         code=code("segment_images"),

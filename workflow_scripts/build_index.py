@@ -24,7 +24,7 @@ MAX_LOGGED = 20
 @commandline.command
 def main(settings: SourceSettings, listing: str, index: Path, threads: int = 1) -> None:
     with problems_in(index / "problems.csv"):
-        reading = Reading(settings.max_unreadable_fraction, threads, index.parent.parent)
+        reading = Reading(settings.max_unreadable_fraction, threads, index.parent.parent, settings.max_pixels)
         whole = settings.read_index(reading)
         for note in reading.notes:
             log.warning("%s", note)

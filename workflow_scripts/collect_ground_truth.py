@@ -35,7 +35,8 @@ def main(
     with problems_in(problems), atomic_folder(ground_truth) as aside:
         if settings.collected:
             masks = collect_ground_truth(settings, images, split, aside, threads)
-        write_ground_truth(aside, masks)
+        else:
+            write_ground_truth(aside, masks)
     count = len(images.of_split(split))
     log.info("%d of %d images of %s have a ground-truth mask", len(masks), count, split)
 

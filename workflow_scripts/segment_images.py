@@ -19,7 +19,7 @@ from tagseg.segmentation.prediction import Prediction, load_segmenter, predict
 from tagseg.segmentation.settings import SegmentStage
 from tagseg.storage.checkpoints import checkpoint_classes
 from tagseg.storage.files import atomic_folder
-from tagseg.storage.images import encode_mask, overlay
+from tagseg.storage.images import encode_mask, max_pixels, overlay
 from tagseg.storage.index import ImageRecord
 
 log = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ def main(settings: SegmentStage, images: Path, checkpoint: Path, segmented: Path
     classes = checkpoint_classes(checkpoint)
     prepare(threads, settings.deterministic)
     results = segmented.parent.parent.parent  # RESULTS/RUN/segmented/NAME
-    found, skipped = index_unlabelled(images, classes, results)
+    found, skipped = index_unlabelled(images, classes, results, max_pixels(settings.max_image_memory))
     for problem in skipped:
         log.warning("skipped: %s", problem)
     model, rows = load_segmenter(checkpoint, classes), found.images

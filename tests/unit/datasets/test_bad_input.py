@@ -67,7 +67,9 @@ def of_photos(change):
     return feed
 
 
-def of_masks(change, collect=photos_ground_truth):
+def of_masks(
+    change, collect=lambda root, index, split, made: photos_ground_truth(root / "SegmentationClass", index, split)
+):
     """Return what collects the ground truth of an image after a change of its folder."""
 
     def feed(folder):
@@ -129,10 +131,10 @@ CASES = {
         "bad.tif: not a readable image (Invalid argument). Replace or remove it"),
     "decompression bomb": (
         of_bytes("bad.png", png_bytes(60_000, 60_000, 8, 2, b"\0")),
-        "bad.png: not a readable image (Image size (3600000000 pixels) exceeds limit"),
-    "121 million pixels": (
-        of_bytes("bad.png", png_bytes(11_000, 11_000, 8, 2, b"\0")),
-        "bad.png: 11000x11000 exceeds 100,000,000 pixels. Scale it down"),
+        "bad.png: 60000x60000 pixels take 50.4 GB of memory to read. Scale it down, or raise"),
+    "225 million pixels": (
+        of_bytes("bad.png", png_bytes(15_000, 15_000, 8, 2, b"\0")),
+        "bad.png: 15000x15000 pixels take 3.1 GB of memory to read. Scale it down, or raise"),
     "table that is a pipe": (of_photos(pipe("labels.csv")), f"labels.csv: {NO_FILE}"),
     "annotation that is a pipe": (annotation_that_is_a_pipe, f"2008_000001.xml: {NO_FILE}"),
     "table of more than a gibibyte": (

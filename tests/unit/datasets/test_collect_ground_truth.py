@@ -64,7 +64,10 @@ def test_problems_go_beside_the_folder_which_stays_as_it_was(photos, monkeypatch
     assert {path.name for path in made.parent.iterdir()} == {"train"}
 
 
-REMEDY = "A mask holds class indices: 0 background, 1, 2, ... the classes in order, 255 void. Correct the masks."
+REMEDY = (
+    "A mask holds class indices: 0 background, 1, 2, ... the classes in order, 255 void. "
+    "Correct the masks, or list the classes in their order in classes.txt."
+)
 
 
 @pytest.mark.parametrize(("labels", "text"), [

@@ -6,6 +6,7 @@ import unicodedata
 from pathlib import Path
 
 import pytest
+from PIL import ExifTags, Image
 
 from helpers import write_image, write_image_set, write_labels, write_voc_image
 from tagseg.datasets.coco.coco import index_coco
@@ -57,23 +58,33 @@ def decomposed(folder, reading):
 
 
 def devkit(
-    folder, reading, line="/JPEGImages/{0}.jpg /SegmentationClassAug/{0}.png", sets="Segmentation", tags=("cat", "dog")
+    folder,
+    reading,
+    line="/JPEGImages/{0}.jpg /SegmentationClassAug/{0}.png",
+    sets="Segmentation",
+    tags=("cat", "dog"),
+    listed=True,
 ):
     write_voc_image(folder, "a", *tags)
     write_voc_image(folder, "b", "dog")
     write_image(folder / "JPEGImages/b.jpg", seed=1)
-    (folder / "classes.txt").write_text("cat\ndog\n")
+    if listed:
+        (folder / "classes.txt").write_text("cat\ndog\n")
     write_image_set(folder, "train", line.format("a"), line.format("b"))
     (folder / "ImageSets/Segmentation").rename(folder / "ImageSets" / sets)
     return index_voc(folder, val_list=None, reading=reading)
 
 
-def coco(folder, reading, segmentation=(), crowd=0, categories=((1, "cat"), (2, "dog"))):
+def coco(folder, reading, segmentation=(), crowd=0, categories=((1, "cat"), (2, "dog")), classes=None, exif=False):
     """Read an export of Roboflow."""
+    turned = Image.Exif()
+    turned[ExifTags.Base.Orientation] = 6 if exif else 1
+    if classes:
+        (folder / "classes.txt").write_text(classes)
     for split, shown in (("train", {"a": (1, 2), "b": (2,)}), ("valid", {"c": (1,)})):
         images, annotations = [], []
         for number, (name, labels) in enumerate(shown.items(), start=1):
-            write_image(folder / split / f"{name}.jpg", seed=ord(name))
+            write_image(folder / split / f"{name}.jpg", seed=ord(name), exif=turned)
             images.append({"id": number, "file_name": f"{name}.jpg", "width": 12, "height": 8})
             for label in labels:
                 entry = {"id": len(annotations), "image_id": number, "category_id": label, "iscrowd": crowd}
@@ -81,6 +92,16 @@ def coco(folder, reading, segmentation=(), crowd=0, categories=((1, "cat"), (2, 
         named = [{"id": number, "name": name} for number, name in categories]
         content = {"images": images, "annotations": annotations, "categories": named}
         (folder / split / "_annotations.coco.json").write_text(json.dumps(content))
+    return index_coco(folder, reading=reading)
+
+
+def whole_coco(folder, reading):
+    """Read an export of CVAT, made of one of Roboflow."""
+    coco(folder, Reading())
+    (folder / "annotations").mkdir()
+    (folder / "train/_annotations.coco.json").rename(folder / "annotations/instances_default.json")
+    (folder / "train").rename(folder / "images")
+    (folder / "valid").rename(folder / "other")
     return index_coco(folder, reading=reading)
 
 
@@ -123,7 +144,7 @@ READ = {
         PLAIN | {"c": ()},
         "",
     ),
-    "the table in another folder than the images": (elsewhere, PLAIN, ""),
+    "table, class list or masks in another folder than the images": (elsewhere, PLAIN, ""),
     "file names of a Mac (NFD)": (decomposed, {unicodedata.normalize("NFD", "Käfer"): ("cat",)}, ""),
     "thumbnails and trash of NAS and systems": (
         folders("cat/a.jpg", "dog/b.jpg", "cat/@eaDir/x.jpg", "dog/#recycle/y.jpg", "__MACOSX/z.jpg", "cat/._a.jpg"),
@@ -132,12 +153,24 @@ READ = {
     ),
     "VOC lists of two columns": (devkit, PLAIN, ""),
     "VOC with ImageSets/Main alone": (lambda folder, reading: devkit(folder, reading, "{0}", "Main"), PLAIN, ""),
+    "a part of VOC": (lambda folder, reading: devkit(folder, reading, listed=False), PLAIN, "without a train image"),
     "VOC annotations in other capitals": (
         lambda folder, reading: devkit(folder, reading, tags=("Cat", "dog")),
         PLAIN,
         "class 'Cat' is read as 'cat'",
     ),
     "COCO JSON of Roboflow or CVAT": (coco, PLAIN | {"c": ("cat",)}, ""),
+    "COCO JSON without splits (CVAT, Label Studio)": (whole_coco, PLAIN, ""),
+    "some of COCO's categories": (
+        lambda folder, reading: coco(folder, reading, classes="dog\n"),
+        {"a": ("dog",), "b": ("dog",), "c": ()},
+        "not in classes.txt are ignored: cat",
+    ),
+    "COCO annotations that ignore an EXIF rotation": (
+        lambda folder, reading: coco(folder, reading, exif=True),
+        PLAIN | {"c": ("cat",)},
+        "EXIF rotation that the annotations ignore",
+    ),
     "COCO with a root category that no object has": (
         lambda folder, reading: coco(folder, reading, categories=((0, "pets"), (1, "cat"), (2, "dog"))),
         PLAIN | {"c": ("cat",)},

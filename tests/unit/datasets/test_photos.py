@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from helpers import write_image, write_labels, write_zero_mask
+from tagseg.datasets.folder.adapter import FolderAdapter
 from tagseg.datasets.folder.reader import index_photos, index_unlabelled, photos_ground_truth
 from tagseg.datasets.problems import DatasetProblems
 from tagseg.runtime.errors import TagsegError
@@ -31,8 +32,7 @@ def ground_truth(folder, split=None, result=None):
     result = result or index(folder)
     found = {}
     for one in [split] if split else SPLITS:
-        found |= photos_ground_truth(folder, result, one, folder / "unused")
-    assert not (folder / "unused").exists()
+        found |= photos_ground_truth(folder / "SegmentationClass", result, one)
     return {name: str(Path(path).relative_to(folder / "SegmentationClass")) for name, path in found.items()}
 
 
@@ -241,5 +241,17 @@ def test_real_images():
     result = index(REAL)
     assert len(result.images) == 447 and len(result.classes) == 16
     assert (len(result.of_split("train")), len(result.of_split("val"))) == (337, 110)
-    assert sum(len(photos_ground_truth(REAL, result, split, REAL)) for split in SPLITS) == 447
+    assert sum(len(photos_ground_truth(REAL / "SegmentationClass", result, split)) for split in SPLITS) == 447
     assert result.classes[1:] == tuple((REAL / "classes.txt").read_text().split()[1:])
+
+
+def test_masks_and_class_list_elsewhere(folder, tmp_path):
+    """A folder that may only be read, with the user's own files beside it."""
+    write_zero_mask(tmp_path / "mine/masks/a/one.png")
+    (tmp_path / "mine/names.txt").write_text("dog\ncat\n")
+    result = index(folder, class_list=str(tmp_path / "mine/names.txt"))
+    assert result.classes == ("background", "dog", "cat")
+    found = FolderAdapter.read_ground_truth(folder, result, "train", tmp_path, masks=str(tmp_path / "mine/masks"))
+    assert found == photos_ground_truth(tmp_path / "mine/masks", result, "train") != {}
+    with pytest.raises(TagsegError, match=r"gone.txt: no such file. Correct dataset.class_list."):
+        index(folder, class_list=str(tmp_path / "gone.txt"))

@@ -5,6 +5,7 @@ import pytest
 
 from helpers import write_annotation, write_image_set, write_small_devkit, write_small_sbd, write_voc_image
 from mini_voc import mat
+from tagseg.datasets.image_checks import Reading
 from tagseg.datasets.voc.devkit import VOC_CLASSES, index_voc
 from tagseg.datasets.voc.masks import voc_ground_truth
 from tagseg.runtime.errors import TagsegError
@@ -35,7 +36,7 @@ def fails(devkit, message, **options):
 def test_small_devkit(devkit):
     index = index_voc(devkit)
     rows = rows_by_id(index)
-    assert index.classes == ("background", *VOC_CLASSES)
+    assert index.classes == ("background", "aeroplane", "chair", "dog", "person", "tvmonitor")  # those of train
     assert list(rows) == sorted(rows) and len(rows) == 5
     assert [row.id for row in index.of_split("val")] == ["2007_000033", "2007_000042"]
     path, tags = (str(devkit / "JPEGImages/2007_000032.jpg"), ("aeroplane", "person"))  # each class once, in order
@@ -232,6 +233,7 @@ def labels_of(*values: int) -> np.ndarray:
 
 
 def test_masks_of_the_devkit(devkit, tmp_path):
+    (devkit / "classes.txt").write_text("\n".join(VOC_CLASSES))
     index, masks = index_voc(devkit), devkit / "SegmentationClass"
     expected = {name: str(masks / f"{name}.png") for name in ("2007_000032", "2007_000039")}
     assert voc_ground_truth(devkit.parent, index, "train", tmp_path / "made") == expected
@@ -240,7 +242,22 @@ def test_masks_of_the_devkit(devkit, tmp_path):
     assert not (tmp_path / "made").exists()
 
 
+def test_a_part_of_voc_has_the_classes_of_its_train_images(devkit, tmp_path):
+    """Masks have VOC's labels: those of the classes are renumbered, those of others become void."""
+    write_mask(devkit / "SegmentationClass" / "2007_000032.png", labels_of(1, 15, 9, 20, 12, 17))
+    reading = Reading()
+    index = index_voc(devkit, reading=reading)
+    assert index.classes[1:] == ("aeroplane", "chair", "dog", "person", "tvmonitor")
+    assert any(
+        "classes of VOC without a train image are left out" in note and "sheep" in note for note in reading.notes
+    )
+    made = voc_ground_truth(devkit, index, "train", tmp_path)
+    assert made == {name: f"png/{name}.png" for name in ("2007_000032", "2007_000039")}
+    assert read_mask(tmp_path / made["2007_000032"])[0, :6].tolist() == [1, 4, 2, 5, 3, 255]
+
+
 def test_masks_of_sbd_fill_the_gaps(devkit, sbd, tmp_path):
+    (devkit / "classes.txt").write_text("\n".join(VOC_CLASSES))
     index = index_voc(devkit, train_list="trainaug", sbd=sbd)
     for name in ("2007_000032", "2008_000001", "2009_000001"):
         write_mat(sbd, name, labels_of(20, 1, 0, 12))

@@ -7,7 +7,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFile, PngImagePlugin
 
 from image_files import png_bytes, save
 from tagseg.runtime.errors import TagsegError
@@ -192,7 +192,7 @@ def test_an_error_of_the_machine_says_nothing_of_the_image(tmp_path, colours, mo
         raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
 
     path = save(tmp_path / "a.jpg", colours)
-    place = (images.Image, "open") if step == "open" else (Image.Image, "convert")
+    place = (images.Image, "open") if step == "open" else (ImageFile.ImageFile, "load")
     monkeypatch.setattr(*place, lost)
     with pytest.raises(TagsegError, match=r"a\.jpg: cannot be read \(Stale file handle\)") as caught:
         images.read_image(path)
@@ -227,3 +227,18 @@ def test_images_of_phones(tmp_path, suffix):
     read = images.read_image(tmp_path / f"a.{suffix}")
     assert read.shape == (48, 64, 3) and np.abs(read.astype(int) - smooth).mean() < 4
     assert f".{suffix}" in images.IMAGE_SUFFIXES
+
+
+def test_png_with_a_large_text(tmp_path, colours):
+    """Drawing programs keep whole projects in a text; Pillow's own limit is 1 MB."""
+    text = PngImagePlugin.PngInfo()
+    text.add_text("project", "x" * 5_000_000, zip=True)
+    np.testing.assert_array_equal(images.read_image(save(tmp_path / "a.png", colours, pnginfo=text)), colours)
+
+
+def test_the_limit_of_an_image_is_its_memory(tmp_path, colours):
+    """14 bytes per pixel, measured on a photo of 108 megapixels."""
+    path = save(tmp_path / "a.png", colours)
+    assert images.read_image(path, 35).shape == (5, 7, 3)
+    with pytest.raises(images.UnreadableImage, match="a.png: 7x5 pixels take 0.0 GB of memory to read. Scale it down"):
+        images.read_image(path, 34)

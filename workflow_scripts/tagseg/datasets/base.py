@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import AfterValidator, Field
 
 from tagseg.runtime.settings import Distinct, Settings
-from tagseg.storage.images import IMAGE_SUFFIXES
+from tagseg.storage.images import IMAGE_SUFFIXES, MAX_GIGABYTES
 from tagseg.storage.index import Index
 
 Split = Literal["train", "val", "test"]
@@ -26,6 +26,8 @@ def tidy_folder(folder: str) -> str:
 
 
 Folder = Annotated[str, Field(min_length=1), AfterValidator(tidy_folder)]
+Inside = Annotated[str, Field(min_length=1), AfterValidator(os.path.expanduser)]
+"""A path relative to the data set's folder, or absolute."""
 
 
 class DatasetSettings(Settings):
@@ -38,6 +40,9 @@ class DatasetSettings(Settings):
         lt=1,
         description="fraction of images that may be unreadable: they are skipped and listed in index/skipped.csv; "
         "above it the index stage fails, before any training",
+    )
+    max_image_memory: float = Field(
+        MAX_GIGABYTES, gt=0, description="GB that reading one image may take, 14 bytes per pixel; larger: unreadable"
     )
     negatives: bool = Field(
         False,

@@ -63,13 +63,12 @@ def _id_of_line(text: str) -> str:
     return PurePosixPath(found[1]).stem if found and ".." not in text else text
 
 
-def read_class_list(folder: Path) -> tuple[str, ...] | None:
-    """Return the class names in `folder`/classes.txt (one per line), or None where there is no such file.
+def read_class_list(path: Path) -> tuple[str, ...] | None:
+    """Return the class names in a list (one per line), or None where there is no such file.
 
     A first line "background" is dropped. Raises TagsegError on an invalid name and on a broken link: without
     the list, the labels of the masks would be other classes.
     """
-    path = folder / CLASS_LIST
     if not is_present(path):
         return None
     lines = (line.strip() for line in read_text(path, "restore it").splitlines())
@@ -90,9 +89,8 @@ def places_of(names: Sequence[str]) -> dict[str, int]:
     return {name: position for position, name in enumerate(names)}
 
 
-def holds_masks(root: Path, name: str = MASK_FOLDER) -> bool:
-    """Return whether `root` has a folder of masks. Raises TagsegError where it is something else."""
-    folder = root / name
+def holds_masks(folder: Path) -> bool:
+    """Return whether there is a folder of masks. Raises TagsegError where it is something else."""
     if not is_present(folder):
         return False
     if not folder.is_dir():

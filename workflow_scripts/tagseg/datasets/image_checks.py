@@ -8,12 +8,12 @@ from typing import NamedTuple
 import numpy as np
 
 from tagseg.datasets.common import check_mask, collected
-from tagseg.datasets.problems import Problem, write_table
+from tagseg.datasets.problems import Problem, counted, write_table
 from tagseg.runtime.commandline import progress
 from tagseg.runtime.errors import TagsegError
 from tagseg.runtime.pools import SMALL_TASKS, in_processes
 from tagseg.storage.files import digest
-from tagseg.storage.images import VOID, UnreadableImage, read_image, read_mask
+from tagseg.storage.images import MAX_PIXELS, VOID, UnreadableImage, read_image, read_mask, stored_size
 from tagseg.storage.index import SPLITS, ImageRecord, Index
 
 MAX_COPIES = 20
@@ -47,6 +47,7 @@ class Reading:
     max_unreadable_fraction: float | None = None
     processes: int = 1
     results: Path | None = None
+    max_pixels: int = MAX_PIXELS
     count: int = field(default=0, init=False)
     skipped: list[SkippedImage] = field(default_factory=list, init=False)
     notes: list[str] = field(default_factory=list, init=False)
@@ -63,12 +64,15 @@ class Reading:
         """
         self.count = len(rows)
         kept = []
-        results = progress(in_processes(_with_size, rows, self.processes, SMALL_TASKS), "images", len(rows))
+        tasks = [(row, self.max_pixels) for row in rows]
+        results = progress(in_processes(_with_size, tasks, self.processes, SMALL_TASKS), "images", len(rows))
         contents: dict[str, ImageRecord] = {}  # the first image of each digest
         copies: list[str] = []  # across splits: their scores say nothing about new images
+        turned = 0
         for row, result in zip(rows, results, strict=True):
             if not isinstance(result, TagsegError):
                 kept.append(result[0])
+                turned += (row.width, row.height) not in (UNKNOWN, (result[0].width, result[0].height))
                 first = contents.setdefault(result[1], row)
                 if first.split != row.split:
                     copies.append(f"{row.path} ({row.split}) is a copy of {first.path} ({first.split})")
@@ -79,6 +83,8 @@ class Reading:
                 self.skipped.append(SkippedImage(row.id, row.path, text, problem))
             else:
                 problems.append(problem)
+        if turned:
+            self.notes.append(f"{counted(turned)} with an EXIF rotation that the annotations ignore: masks are turned")
         self.notes += copies[:MAX_COPIES]
         if len(copies) > MAX_COPIES:
             self.notes.append(f"{len(copies):,} images in all are copies of one in another split")
@@ -97,13 +103,17 @@ class Reading:
         return skipped if limit is None else [Problem("", 0, text), *skipped]
 
 
-def _with_size(row: ImageRecord) -> tuple[ImageRecord, str] | TagsegError:
-    """Read an image; return its row with its size after EXIF rotation and the file's digest, or what is wrong."""
+def _with_size(task: tuple[ImageRecord, int]) -> tuple[ImageRecord, str] | TagsegError:
+    """Read an image of at most so many pixels; return its row with its size after EXIF rotation and the file's digest.
+
+    The size that a data set states may be that before the rotation. Returns the error where something is wrong.
+    """
+    row, max_pixels = task
     try:
-        height, width = read_image(row.path).shape[:2]
+        height, width = read_image(row.path, max_pixels).shape[:2]
     except TagsegError as error:
         return error
-    if (row.width, row.height) in (UNKNOWN, (width, height)):
+    if (row.width, row.height) in (UNKNOWN, (width, height), stored_size(row.path)):
         return replace(row, width=width, height=height), digest(row.path)
     stated = f"the data set states {row.width}x{row.height}"
     return UnreadableImage(f"{row.path}: {width}x{height} pixels, but {stated}. Replace the image.")
@@ -143,7 +153,10 @@ def _read_labels(task: tuple[ImageRecord, Path, int]) -> tuple[list[Problem], fr
 def implausible_masks(split: str, pairs: Sequence[tuple[ImageRecord, frozenset[int]]], index: Index) -> list[Problem]:
     """Return why the masks of a split, as (image, labels) pairs, cannot be the ground truth of its tags."""
     tagged = [(row, labels) for row, labels in pairs if row.tags]
-    remedy = "A mask holds class indices: 0 background, 1, 2, ... the classes in order, 255 void. Correct the masks."
+    remedy = (
+        "A mask holds class indices: 0 background, 1, 2, ... the classes in order, 255 void. "
+        "Correct the masks, or list the classes in their order in classes.txt."
+    )
     if len(tagged) >= PLENTY and all(labels <= {0, VOID} for _, labels in tagged):
         return [Problem("", 0, f"{split}: the masks hold 0 and 255 alone. {remedy}")]
     problems = []

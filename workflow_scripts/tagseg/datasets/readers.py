@@ -11,7 +11,8 @@ from tagseg.datasets.image_checks import Reading, mask_problems
 from tagseg.datasets.problems import Problem, raise_any
 from tagseg.datasets.registry import ADAPTERS
 from tagseg.runtime.settings import Settings
-from tagseg.storage.ground_truth import MADE, read_ground_truth, write_ground_truth
+from tagseg.storage.ground_truth import read_ground_truth, write_ground_truth
+from tagseg.storage.images import MAX_GIGABYTES, max_pixels
 from tagseg.storage.index import Index
 
 
@@ -29,7 +30,13 @@ class SourceSettings(Settings):
     kind: Annotated[str, AfterValidator(_known)]
     root: str
     max_unreadable_fraction: float | None = Field(None, ge=0, lt=1)
+    max_image_memory: float = Field(MAX_GIGABYTES, gt=0)
     negatives: bool = False
+
+    @property
+    def max_pixels(self) -> int:
+        """Largest image that is read."""
+        return max_pixels(self.max_image_memory)
 
     def read_index(self, reading: Reading) -> Index:
         """Read the whole data set. Raises DatasetProblems with all problems, TagsegError on a wrong setting."""
@@ -60,13 +67,11 @@ def collect_ground_truth(
 ) -> dict[str, str]:
     """Return the path of each mask of a split by id; those that are not PNGs are converted below `folder`.
 
-    All pixels of the user's own PNGs are read. Raises DatasetProblems with all masks that are wrong.
+    All pixels of all masks are read. Raises DatasetProblems with all that are wrong.
     """
     masks = settings.read_ground_truth(index, split, folder, threads)
-    theirs = {
-        name: Path(path) for name, path in masks.items() if not (path.startswith(MADE) and (folder / path).is_file())
-    }
-    raise_any(settings.root, mask_problems(theirs, index, threads))
+    write_ground_truth(folder, masks)
+    raise_any(settings.root, mask_problems(read_ground_truth(folder), index, threads))
     return masks
 
 
@@ -106,7 +111,7 @@ def check_data_set(settings: CheckSettings, folder: Path, processes: int, result
     """
     problems: list[Problem] = []
     # With no limit on unreadable images, the other problems are collected as well.
-    reading = Reading(1.0, processes, results)
+    reading = Reading(1.0, processes, results, settings.images.max_pixels)
     index: Index | None = None
     masks: dict[str, Path] = {}
     with collected(problems, "", ""):

@@ -3,6 +3,7 @@
 from pydantic import Field
 
 from tagseg.runtime.settings import InputSizes, Precision, Settings
+from tagseg.storage.images import MAX_GIGABYTES
 
 
 class CrfSettings(Settings):
@@ -72,3 +73,4 @@ class SegmentStage(CrfStage):
 
     inference: InferenceSettings
     deterministic: bool = False
+    max_image_memory: float = Field(MAX_GIGABYTES, gt=0, description="GB that reading one image may take")

@@ -3,12 +3,12 @@
 import errno
 import io
 import struct
-import warnings
+import sys
 import zlib
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageFile, ImageOps, features
+from PIL import ExifTags, Image, ImageFile, ImageOps, PngImagePlugin, features
 
 from tagseg.runtime.errors import TagsegError
 from tagseg.storage.files import atomic_file
@@ -21,8 +21,22 @@ class UnreadableImage(TagsegError):
 VOID = 255
 """Label of pixels that neither scores nor training use."""
 
-MAX_PIXELS = 100_000_000
-"""Largest image that is opened: protects against decompression bombs."""
+BYTES_PER_PIXEL = 14
+"""Memory that reading an image takes per pixel: Pillow has it as stored and upright (4 each), then two copies (3)."""
+
+MAX_GIGABYTES = 3.0
+
+
+def max_pixels(gigabytes: float) -> int:
+    """Return the size of the largest image that can be read with so much memory."""
+    return int(gigabytes * 1e9 / BYTES_PER_PIXEL)
+
+
+MAX_PIXELS = max_pixels(MAX_GIGABYTES)
+"""Largest image that is opened unless a limit is given: protects against decompression bombs."""
+
+Image.MAX_IMAGE_PIXELS = None  # Pillow's own limit is fixed
+PngImagePlugin.MAX_TEXT_CHUNK = 2**26  # bytes; drawing programs keep their project in the text of a PNG
 
 try:
     import pillow_heif  # the extra `heif`
@@ -42,23 +56,22 @@ _OFFSET_ERRORS = (errno.EINVAL, errno.EOVERFLOW)  # a damaged image has offsets 
 _FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", *dict.fromkeys((*_HEIF.values(), *_AVIF.values())))
 
 
-def _open(path: str | Path) -> Image.Image:
+def _open(path: str | Path, limit: int = sys.maxsize) -> Image.Image:
     """Open an image lazily.
 
     Raises TagsegError if the file is missing or the machine cannot read it, UnreadableImage if it is not an
     image or too large.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = Image.open(path, formats=_FORMATS)
+        image = Image.open(path, formats=_FORMATS)
     except FileNotFoundError:
         raise TagsegError(f"{path}: no such image. Restore it or remove it from the data set.") from None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except (OSError, SyntaxError, ValueError) as error:
         raise _refusal(path, error, "not a readable image") from None
-    if image.width * image.height > MAX_PIXELS:
-        size = f"{image.width}x{image.height}"
-        raise UnreadableImage(f"{path}: {size} exceeds {MAX_PIXELS:,} pixels. Scale it down.")
+    if image.width * image.height > limit:
+        gigabytes = image.width * image.height * BYTES_PER_PIXEL / 1e9
+        text = f"{image.width}x{image.height} pixels take {gigabytes:.1f} GB of memory to read"
+        raise UnreadableImage(f"{path}: {text}. Scale it down, or raise dataset.max_image_memory.")
     return image
 
 
@@ -86,19 +99,34 @@ def _check_png(path: str | Path, image: Image.Image) -> None:
                 raise ValueError("wrong checksum of the pixels")
 
 
-def read_image(path: str | Path) -> np.ndarray:
+def read_image(path: str | Path, limit: int = MAX_PIXELS) -> np.ndarray:
     """Read any image as RGB, uint8, (height, width, 3), C-contiguous, writable.
 
     EXIF rotation is applied; grey, palette, CMYK and 16-bit images are converted; transparent pixels are laid
-    over white. Raises TagsegError if the file cannot be read, its subclass UnreadableImage if it is damaged.
+    over white. Raises TagsegError if the file cannot be read, its subclass UnreadableImage if it is damaged or has
+    more than `limit` pixels.
     """
-    with _open(path) as image:
+    with _open(path, limit) as image:
         try:
             _check_png(path, image)
             upright = ImageOps.exif_transpose(image)
             return np.array(_to_rgb(upright), dtype=np.uint8, order="C")
         except _DAMAGE as error:
             raise _refusal(path, error, "damaged image") from None
+
+
+def stored_size(path: str | Path) -> tuple[int, int]:
+    """Return width and height of an image as stored, before EXIF rotation. Raises as `read_image`."""
+    with _open(path) as image:
+        return image.size
+
+
+def turn_upright(mask: np.ndarray, path: str | Path) -> np.ndarray:
+    """Turn a label array uint8 (H, W) as the EXIF rotation of the image `path` tells."""
+    turned = Image.fromarray(mask)
+    with _open(path) as image:
+        turned.getexif()[ExifTags.Base.Orientation] = image.getexif().get(ExifTags.Base.Orientation, 1)
+    return np.array(ImageOps.exif_transpose(turned))
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
@@ -109,7 +137,7 @@ def _to_rgb(image: Image.Image) -> Image.Image:
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, "white")
         return Image.alpha_composite(white, image).convert("RGB")
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def _stretch_to_8_bits(image: Image.Image) -> Image.Image:
@@ -199,7 +227,7 @@ def read_mask(path: str | Path, classes: int | None = None) -> np.ndarray:
     Raises TagsegError if the file has colours instead of labels, or, with `classes` (their count including
     background), a label that is neither below it nor 255.
     """
-    with _open(path) as image:
+    with _open(path, 4 * MAX_PIXELS) as image:  # a label takes less memory than a colour
         if image.mode not in ("P", "L", "1"):
             text = f"mode {image.mode}, but a mask has one label per pixel"
             raise TagsegError(f"{path}: {text}. Save it as a palette or grey PNG.")

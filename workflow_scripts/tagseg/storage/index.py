@@ -11,7 +11,7 @@ import numpy as np
 
 from tagseg.runtime.errors import TagsegError
 from tagseg.storage.files import atomic_file
-from tagseg.storage.images import read_image, voc_palette
+from tagseg.storage.images import MAX_PIXELS, read_image, voc_palette
 
 SPLITS = ("train", "val", "test")
 INDEX_FILES = ("index.csv", "classes.csv", "source.txt")
@@ -48,7 +48,7 @@ class ImageRecord:
 
         Raises TagsegError if it cannot be read (see `read_image`) or has another size now.
         """
-        image = read_image(self.path)
+        image = read_image(self.path, max(MAX_PIXELS, self.width * self.height))
         height, width = image.shape[:2]
         if (width, height) != (self.width, self.height):
             text = f"{width}x{height} pixels, but {self.width}x{self.height} in the index"

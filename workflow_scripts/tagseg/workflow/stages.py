@@ -47,7 +47,8 @@ class Stages:
     def index_settings(self) -> dict[str, Any]:
         """Return what the reader of images and tags needs to know."""
         dataset, options = self.config.dataset, self.adapter.index_options()
-        common = {"max_unreadable_fraction": dataset.max_unreadable_fraction, "negatives": dataset.negatives}
+        keys = ("max_unreadable_fraction", "max_image_memory", "negatives")
+        common = {key: getattr(dataset, key) for key in keys}
         return dict(kind=dataset.kind, root=self.adapter.root, **common, **options)
 
     def ground_truth_settings(self) -> dict[str, Any]:
@@ -137,6 +138,11 @@ class Stages:
             "longest_side": config.longest_side,
             "deterministic": config.deterministic,
         }
+
+    def segment_settings(self) -> str:
+        """Return the settings of the target `segment`: logits, test phase and the limit of images."""
+        limit = {"max_image_memory": self.config.dataset.max_image_memory}
+        return as_json(**self.logits_settings() | self.crf_settings("test") | limit)
 
     def figure_settings(self, keys: Sequence[str]) -> str:
         """Return the settings of a figure: some keys of `figures`, and the random seed."""

@@ -1,19 +1,20 @@
 """The adapter of COCO 2017 and of data sets in its layout."""
 
-from typing import Annotated, ClassVar, Literal
+import os
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from tagseg.datasets.base import Adapter, DatasetSettings, Folder, PublishedArchive, below
+from tagseg.datasets.base import Adapter, DatasetSettings, Folder, Inside, PublishedArchive, below
 from tagseg.datasets.coco.coco import index_coco
-from tagseg.datasets.coco.layout import FORMS, OTHER_NAMES, SPLITS
+from tagseg.datasets.coco.layout import FORMS, OTHER_NAMES, SPLITS, WHOLE_FORMS
 from tagseg.datasets.coco.masks import coco_ground_truth
+from tagseg.datasets.common import CLASS_LIST
 
 SITE = "http://images.cocodataset.org"
 PARTS = ("train2017", "val2017", "annotations")
 
 
-FileName = Annotated[str, Field(min_length=1)]
 NAMED = tuple(f"{split}_{part}" for split in SPLITS for part in ("json", "images"))
 
 
@@ -23,14 +24,15 @@ class CocoSettings(DatasetSettings):
     kind: Literal["coco"] = "coco"
     root: Folder | None = Field(None, description="folder of your copy; null: fetched into fetch.folder")
     crowd: bool = Field(True, description="crowd regions give tags too")
-    train_json: FileName | None = Field(
+    train_json: Inside | None = Field(
         None,
-        description="annotations of train, relative to root or absolute; null: found by COCO's, Roboflow's or "
-        "CVAT's names",
+        description="annotations of train, relative to root or absolute; null: found by the names of COCO, Roboflow, "
+        "CVAT or Label Studio",
     )
-    train_images: FileName | None = Field(None, description="folder of the images of train")
-    val_json: FileName | None = Field(None, description="annotations of val")
-    val_images: FileName | None = Field(None, description="folder of the images of val")
+    train_images: Inside | None = Field(None, description="folder of the images of train")
+    val_json: Inside | None = Field(None, description="annotations of val")
+    val_images: Inside | None = Field(None, description="folder of the images of val")
+    val_fraction: float = Field(0.2, gt=0, lt=1, description="fraction of val where one annotation file has all images")
     counts_known: bool = Field(False, description="fail unless the counts are those of the published set")
 
 
@@ -62,13 +64,15 @@ class CocoAdapter(Adapter):
         return [] if self.settings.root else self.fetched(*(f"coco2017/{part}" for part in PARTS))
 
     def image_paths(self) -> list[str]:
-        return self._own(*self._paths(1, "images"), *self._paths(0, "json"))
+        return self._own(*self._paths(1, "images"), *self._paths(0, "json"), CLASS_LIST)
 
     def ground_truth_paths(self) -> list[str]:
         return self._own(*self._paths(0, "json"))
 
     def index_options(self) -> dict[str, object]:
-        return {"crowd": self.settings.crowd, "counts_known": self.settings.counts_known, **self._named()}
+        keys = ("crowd", "counts_known", "val_fraction")
+        options = {key: getattr(self.settings, key) for key in keys}
+        return {**options, "random_seed": self.surroundings.random_seed, **self._named()}
 
     def ground_truth_options(self) -> dict[str, object]:
         return self._named()
@@ -83,6 +87,10 @@ class CocoAdapter(Adapter):
         )
         forms = FORMS if self.settings.root else FORMS[:1]
         found = [form[part].format(split=name) for form in forms for name in names]
+        if self.settings.root:
+            whole = [form[0] for form in WHOLE_FORMS]
+            in_root = any(map(os.path.isfile, below(self.root, *whole))) or self.settings.train_json
+            found += whole if key == "json" else ["images", *([""] if in_root else [])]
         named = [value for split in SPLITS if (value := getattr(self.settings, f"{split}_{key}"))]
         return list(dict.fromkeys([*found, *named]))
 

@@ -19,6 +19,7 @@ Side = Annotated[int, Field(ge=1, le=MAX_PIXELS)]
 
 
 def _check_file_name(name: str) -> str:
+    name = name.replace("\\", "/")  # of Windows
     parts = name.removeprefix("./").split("/")
     if not name.isprintable() or not all(
         is_plain_name(part) and not part.startswith(".") and len(part) <= 255 for part in parts

@@ -9,32 +9,45 @@ Sizes come from the annotations; an image of another size counts as unreadable.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
 
 from tagseg.datasets.coco.annotations import Annotations, name_of, read_annotations
-from tagseg.datasets.coco.layout import find_halves
-from tagseg.datasets.common import collected
+from tagseg.datasets.coco.layout import Half, find_halves
+from tagseg.datasets.common import CLASS_LIST, collected, in_class_order, places_of, read_class_list
+from tagseg.datasets.folder.labels_table import Row
+from tagseg.datasets.folder.splits import choose_splits
 from tagseg.datasets.image_checks import Reading
 from tagseg.datasets.problems import Problem, raise_any
-from tagseg.storage.index import BACKGROUND, ImageRecord, Index, check_class_names
+from tagseg.storage.index import BACKGROUND, ImageRecord, Index, check_class_names, normal_form
 
 PUBLISHED = {"train": 118_287, "val": 5_000}
 PUBLISHED_CLASSES = 80
 
 
 def index_coco(
-    root: Path, *, crowd: bool = True, counts_known: bool = False, reading: Reading | None = None, **named: str | None
+    root: Path,
+    *,
+    crowd: bool = True,
+    counts_known: bool = False,
+    val_fraction: float = 0.2,
+    random_seed: int = 0,
+    reading: Reading | None = None,
+    **named: str | None,
 ) -> Index:
     """Index the images of train and val below `root`; `named` are the files that the user names (see `find_halves`).
 
-    Tags are the categories of an image's instances, those of crowd regions only if `crowd`; the classes are the
-    categories that occur, in ascending order of their ids, which have gaps. `counts_known` compares the numbers of
-    images and classes with COCO 2017's. Where everything else is correct, every image is read as `reading` states
-    (None: not read). Raises TagsegError where a file or folder is missing, else DatasetProblems.
+    Tags are the categories of an image's instances, those of crowd regions only if `crowd`; the classes are those of
+    classes.txt, else the categories that occur, in ascending order of their ids, which have gaps. Where one annotation
+    file has all images, about `val_fraction` of each class go to val (`choose_splits`). `counts_known` compares the
+    numbers of images and classes with COCO 2017's. Where everything else is correct, every image is read as `reading`
+    states (None: not read). Raises TagsegError where a file or folder is missing, else DatasetProblems.
     """
     root = Path(root)
     files = find_halves(root, named)
+    if files["train"] == files["val"]:
+        del files["val"]
     names_of_files = {split: name_of(root, file.json) for split, file in files.items()}
     halves: dict[str, Annotations] = {}
     problems: list[Problem] = []
@@ -42,24 +55,67 @@ def index_coco(
         with collected(problems, file.json):
             halves[split] = read_annotations(root, file.json, segmentations=False)
     raise_any(root, problems)
-    used = {one.category_id for half in halves.values() for one in half.annotations}
-    categories = sorted(halves["train"].categories, key=lambda one: one.id)
-    names = {one.id: one.name for one in categories if one.id in used}
-    if reading and (unused := [one.name for one in categories if one.id not in used]):
-        reading.notes.append(f"categories without any annotation are ignored: {', '.join(unused)}")
+    classes = CocoClasses(root, halves, problems)
     for split, half in halves.items():
         problems += [Problem(names_of_files[split], 0, text) for text in _contradictions(half)]
-        problems += _missing_files(files[split].images, half)
-    problems += [Problem(names_of_files["val"], 0, text) for text in _common_problems(halves["train"], halves["val"])]
+        problems += _missing_files(files[split], half)
+    if "val" in halves:
+        texts = _common_problems(halves["train"], halves["val"])
+        problems += [Problem(names_of_files["val"], 0, text) for text in texts]
     with collected(problems, names_of_files["train"]):
-        check_class_names(tuple(names.values()), names_of_files["train"])
+        check_class_names(classes.names, names_of_files["train"])
     problems += _count_problems(halves) if counts_known else []
     raise_any(root, problems)
-    rows = [row for split, half in halves.items() for row in _records(files[split].images, split, half, names, crowd)]
+    rows = [row for split, half in halves.items() for row in _records(files[split], split, half, classes, crowd)]
+    if "val" not in halves:
+        rows = _split(rows, random_seed, val_fraction)
     if reading:
+        reading.notes += classes.notes
         rows = list(reading.readable(rows, problems))
         raise_any(root, problems)
-    return Index((BACKGROUND, *names.values()), tuple(sorted(rows, key=lambda row: row.id)))
+    return Index((BACKGROUND, *classes.names), tuple(sorted(rows, key=lambda row: row.id)))
+
+
+class CocoClasses:
+    """The class of each category: `names` are the classes in order, `of_category` the class by category id.
+
+    Categories whose names differ in capitals or blanks only are one class. Those without any annotation, or not in
+    classes.txt, are none; `notes` says so. A listed name that is no category goes to `problems`.
+    """
+
+    def __init__(self, root: Path, halves: Mapping[str, Annotations], problems: list[Problem]) -> None:
+        counts = Counter(one.category_id for half in halves.values() for one in half.annotations)
+        categories = {one.id: one.name for one in halves["train"].categories}
+        listed = read_class_list(root / CLASS_LIST)
+        used = {id: categories[id] for id in sorted(categories) if counts[id]}
+        spelling = {normal_form(name): name for name in listed or ()}
+        for id in sorted(used, key=lambda id: (-counts[id], id)) if listed is None else ():
+            spelling.setdefault(normal_form(used[id]), used[id])
+        self.of_category = {id: spelling[form] for id, name in used.items() if (form := normal_form(name)) in spelling}
+        self.names = listed or tuple(dict.fromkeys(self.of_category.values()))
+        unknown = sorted({*(listed or ())} - {*self.of_category.values()})
+        text = "no annotation has this category. Correct the name or remove it."
+        problems += [Problem(CLASS_LIST, 0, f"{name}: {text}") for name in unknown]
+        read = [
+            f"category {name!r} is read as {own!r}"
+            for id, name in used.items()
+            if (own := self.of_category.get(id, name)) != name
+        ]
+        self.notes = read + [
+            f"categories {what} are ignored: {', '.join(names)}"
+            for what, names in (
+                ("without any annotation", [name for id, name in categories.items() if id not in used]),
+                (f"that are not in {CLASS_LIST}", [name for id, name in used.items() if id not in self.of_category]),
+            )
+            if names
+        ]
+
+
+def _split(rows: Sequence[ImageRecord], random_seed: int, val_fraction: float) -> list[ImageRecord]:
+    """Return the rows with train or val for each."""
+    listed = [Row(PurePosixPath(row.id), frozenset(row.tags), "") for row in rows]
+    splits = choose_splits(listed, random_seed, val_fraction)
+    return [replace(row, split=split) for row, split in zip(rows, splits, strict=True)]
 
 
 def _contradictions(half: Annotations) -> Iterator[str]:
@@ -78,31 +134,29 @@ def _contradictions(half: Annotations) -> Iterator[str]:
                 yield f"annotation {one.id}: no {key[0]} has the id {key[1]}. Add it or remove the annotation."
 
 
-def _records(
-    folder: Path, split: str, half: Annotations, names: Mapping[int, str], crowd: bool
-) -> Iterator[ImageRecord]:
+def _records(file: Half, split: str, half: Annotations, classes: CocoClasses, crowd: bool) -> Iterator[ImageRecord]:
     """Yield the rows of the index."""
-    categories: defaultdict[int, set[int]] = defaultdict(set)
+    tags: defaultdict[int, set[str]] = defaultdict(set)
     for one in half.annotations:
-        if crowd or not one.iscrowd:
-            categories[one.image_id].add(one.category_id)
+        if (crowd or not one.iscrowd) and one.category_id in classes.of_category:
+            tags[one.image_id].add(classes.of_category[one.category_id])
+    positions = places_of(classes.names)
     for image in half.images:
-        tags = tuple(names[category] for category in sorted(categories.get(image.id, ())))
-        path = str(folder / image.file_name)
-        yield ImageRecord(image.stem, path, image.width, image.height, split, tags)
+        own = in_class_order(tags.get(image.id, ()), positions)
+        yield ImageRecord(image.stem, str(file.image(image.file_name)), image.width, image.height, split, own)
 
 
-def _missing_files(folder: Path, half: Annotations) -> list[Problem]:
+def _missing_files(file: Half, half: Annotations) -> list[Problem]:
     text = "no such file. Restore it or remove it from the annotations."
-    names = [image.file_name for image in half.images if not (folder / image.file_name).is_file()]
-    return [Problem(f"{folder.name}/{name}", 0, text) for name in names]
+    names = [image.file_name for image in half.images if not file.image(image.file_name).is_file()]
+    return [Problem(f"{file.images.name}/{name}", 0, text) for name in names]
 
 
 def _common_problems(train: Annotations, val: Annotations) -> list[str]:
     """Return the problems of val beside train: other classes, and images of train, which would be scored."""
     texts = []
     if {*train.categories} != {*val.categories}:
-        texts.append("its categories differ from train's. Take both files from one archive.")
+        texts.append("its categories differ from train's. Export both with the same categories.")
     stems = {image.stem for image in train.images}
     names = [image.file_name for image in val.images if image.stem in stems]
     texts += [f"images: {name} is in train too. Remove it from one." for name in names]

@@ -1,4 +1,7 @@
-"""Where the annotations and images of each split are: COCO's layout, an export's, or what the user names."""
+"""Where the annotations and images of each split are: COCO's layout, an export's, or what the user names.
+
+Exports without splits (CVAT's and Label Studio's default) are one annotation file for train and val.
+"""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,6 +20,15 @@ FORMS = (
 )
 """The annotation file and the folder of images of a split, below the root."""
 
+WHOLE_FORMS = (
+    ("annotations/instances_default.json", ("images/default", "images", ".")),  # CVAT
+    ("result.json", ("images", ".")),  # Label Studio, whose file names begin with "images/"
+    ("result_coco.json", ("images", ".")),
+    ("_annotations.coco.json", ("images", ".")),  # Roboflow
+    ("annotations.json", ("images", ".")),
+)
+"""The annotation file of an export without splits, and the folders where its images may be."""
+
 OTHER_NAMES = {"val": ("val", "valid", "validation")}
 
 
@@ -26,14 +38,20 @@ class Half(NamedTuple):
     json: Path
     images: Path
 
+    def image(self, name: str) -> Path:
+        """Return the image of a `file_name`, which may begin with the folder's own name."""
+        path = self.images / name
+        return self.images.parent / name if name.startswith(f"{self.images.name}/") and not path.is_file() else path
+
 
 def find_halves(root: Path, named: Mapping[str, str | None]) -> dict[str, Half]:
     """Return train and val of a data set.
 
     `named` has the keys train_json, train_images, val_json and val_images, relative to `root` or absolute; None: found
-    by its form. Raises TagsegError where a file or folder is missing.
+    by its form. Both are the same where there are no splits, or train alone is named. Raises TagsegError where a file
+    or folder is missing.
     """
-    halves = {split: _find(root, split) for split in SPLITS}
+    halves = _whole(root, named) or {split: _find(root, split) for split in SPLITS}
     for split, half in halves.items():
         json, images = (named.get(f"{split}_{part}") for part in ("json", "images"))
         halves[split] = Half(root / json if json else half.json, root / images if images else half.images)
@@ -43,8 +61,20 @@ def find_halves(root: Path, named: Mapping[str, str | None]) -> dict[str, Half]:
         names = ", ".join(str(path.relative_to(root) if path.is_relative_to(root) else path) for path in missing)
         archives = "train2017.zip, val2017.zip and annotations_trainval2017.zip"
         keys = "dataset.train_json, train_images, val_json and val_images"
-        raise user_error(root, f"{names} missing", f"unpack {archives} there, or name the files in {keys}")
+        raise user_error(root, f"{names} missing", f"unpack {archives} there, or name your files in {keys}")
     return halves
+
+
+def _whole(root: Path, named: Mapping[str, str | None]) -> dict[str, Half]:
+    """Return the same half for both splits where one annotation file has all images, else nothing."""
+    json, images = named.get("train_json"), named.get("train_images")
+    if named.get("val_json") or named.get("val_images") or any(_find(root, split).json.is_file() for split in SPLITS):
+        return {}
+    for file, folders in [(json, ("images", "."))] if json else WHOLE_FORMS:
+        found = [root / folder for folder in ((images,) if images else folders) if (root / folder).is_dir()]
+        if (root / file).is_file() and found:
+            return dict.fromkeys(SPLITS, Half(root / file, found[0]))
+    return {}
 
 
 def _find(root: Path, split: str) -> Half:

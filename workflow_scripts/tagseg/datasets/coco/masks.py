@@ -21,8 +21,8 @@ from tagseg.datasets.image_checks import PLENTY
 from tagseg.datasets.problems import DatasetProblems, Problem
 from tagseg.runtime.commandline import progress
 from tagseg.runtime.pools import SMALL_TASKS, in_processes
-from tagseg.storage.images import VOID, encode_mask
-from tagseg.storage.index import ImageRecord, Index
+from tagseg.storage.images import VOID, encode_mask, turn_upright
+from tagseg.storage.index import ImageRecord, Index, normal_form
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +37,10 @@ MAX_MASK_PIXELS = 2**24 - 1
 overflows its buffer."""
 
 _RUNS = re.compile("[P-o]{0,5}[0-O]")  # one number of the compressed code, 5 bits per character
+
+
+Size = tuple[int, int]
+"""Height and width in pixels."""
 
 
 class Instance(NamedTuple):
@@ -59,15 +63,15 @@ def coco_ground_truth(
     TagsegError where the annotation file cannot be read, DatasetProblems with every malformed annotation.
     """
     rows = {row.id: row for row in index.of_split(split)}
-    if not rows:
+    if not rows or split not in SPLITS:
         return {}
-    path = find_halves(Path(root), named)[split].json if split in SPLITS else None
-    instances = read_instances(Path(root), path, index, split) if path else {}
+    path = find_halves(Path(root), named)[split].json
+    sizes, instances = read_instances(Path(root), path, index, split)
     (Path(folder) / "png").mkdir(parents=True, exist_ok=True)
     # An image with an object that has no outline, a box alone, has no ground truth.
     paths = {name: f"png/{name}.png" for name in rows if None not in instances.get(name, ())}
     tasks = [
-        (Path(folder, paths[name]), row, [one for one in instances.get(name, ()) if one])
+        (Path(folder, paths[name]), row, sizes[name], [one for one in instances.get(name, ()) if one])
         for name, row in rows.items()
         if name in paths
     ]
@@ -77,20 +81,29 @@ def coco_ground_truth(
     return paths
 
 
-def _write_mask(task: tuple[Path, ImageRecord, Sequence[Instance]]) -> None:
-    path, row, instances = task
+def _write_mask(task: tuple[Path, ImageRecord, Size, Sequence[Instance]]) -> None:
+    path, row, size, instances = task
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(encode_mask(paint(row.height, row.width, instances)))
+    mask = paint(*size, instances)
+    if size != (row.height, row.width):  # the annotations ignore the image's EXIF rotation
+        mask = turn_upright(mask, row.path)
+    path.write_bytes(encode_mask(mask))
 
 
-def read_instances(root: Path, path: Path, index: Index, split: str) -> dict[str, list[Instance | None]]:
-    """Return the instances of each image of a split by its id; None for a box alone. Raises as `coco_ground_truth`."""
+def read_instances(
+    root: Path, path: Path, index: Index, split: str
+) -> tuple[dict[str, Size], dict[str, list[Instance | None]]]:
+    """Return the annotated size and the instances of each image of a split by its id; None for a box alone.
+
+    Raises as `coco_ground_truth`.
+    """
     content = read_annotations(root, path, segmentations=True)
     by_name = {row.id: row for row in index.of_split(split)}
-    rows = {image.id: by_name[image.stem] for image in content.images if image.stem in by_name}
-    label_of = {name: label for label, name in enumerate(index.classes)}
-    labels = {one.id: label_of[one.name] for one in content.categories if one.name in label_of}
-    missing = sorted(by_name.keys() - {row.id for row in rows.values()})
+    images = {image.id: image for image in content.images if image.stem in by_name}
+    sizes = {image.stem: (image.height, image.width) for image in images.values()}
+    label_of = {normal_form(name): label for label, name in enumerate(index.classes)}
+    labels = {one.id: label_of.get(normal_form(one.name)) for one in content.categories}
+    missing = sorted(by_name.keys() - sizes.keys())
     texts = [f"no image {name}.*, which is in the index. Build the index again." for name in missing]
     instances: dict[str, list[Instance | None]] = {}
     # Some tools (CVAT's brush) export every object as a crowd. COCO has 1 % of them.
@@ -98,26 +111,24 @@ def read_instances(root: Path, path: Path, index: Index, split: str) -> dict[str
     if all_crowd:
         log.warning("%s: every object has iscrowd 1; read as objects", path)
     for one in content.annotations:
-        if row := rows.get(one.image_id):
+        if (image := images.get(one.image_id)) and (label := labels.get(one.category_id)):
             try:
-                instances.setdefault(row.id, []).append(_instance(one, row, labels, all_crowd))
+                instance = _instance(one, (image.height, image.width), label, all_crowd)
+                instances.setdefault(image.stem, []).append(instance)
             except ValueError as error:
-                texts.append(f"annotation {one.id} of {row.id}: {error}")
+                texts.append(f"annotation {one.id} of {image.stem}: {error}")
     if texts:
         raise DatasetProblems(root, [Problem(name_of(root, path), 0, text) for text in texts])
-    return instances
+    return sizes, instances
 
 
-def _instance(annotation: Annotation, row: ImageRecord, labels: dict[int, int], all_crowd: bool) -> Instance | None:
+def _instance(annotation: Annotation, size: Size, label: int, all_crowd: bool) -> Instance | None:
     """Rasterise an annotation; None without an outline. Raises ValueError, with the remedy, if it is malformed."""
-    category = annotation.category_id
-    if category not in labels:
-        raise ValueError(f"category_id {category} is not a class of the index. Build the index again.")
     if annotation.segmentation in (None, []):
         return None
-    code = rasterise(annotation.segmentation, row.height, row.width)
+    code = rasterise(annotation.segmentation, *size)
     area = int(coco_rle.area(code))
-    return Instance(bool(annotation.iscrowd) and not all_crowd, area, annotation.id, labels[category], code["counts"])
+    return Instance(bool(annotation.iscrowd) and not all_crowd, area, annotation.id, label, code["counts"])
 
 
 def rasterise(segmentation: Any, height: int, width: int) -> dict:

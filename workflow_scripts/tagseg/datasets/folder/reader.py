@@ -18,7 +18,6 @@ from pathlib import Path, PurePosixPath
 from tagseg.datasets.class_names import ClassNames
 from tagseg.datasets.common import (
     CLASS_LIST,
-    MASK_FOLDER,
     check_mask,
     collected,
     holds_masks,
@@ -32,10 +31,10 @@ from tagseg.datasets.folder.labels_table import Row, read_rows
 from tagseg.datasets.folder.splits import choose_splits
 from tagseg.datasets.folder.table_formats import TABLE_REMEDY
 from tagseg.datasets.image_checks import UNKNOWN, Reading
-from tagseg.datasets.paths import is_present, shown
+from tagseg.datasets.paths import is_present, shown, user_error
 from tagseg.datasets.problems import DatasetProblems, Problem
 from tagseg.runtime.errors import TagsegError
-from tagseg.storage.images import IMAGE_SUFFIXES
+from tagseg.storage.images import IMAGE_SUFFIXES, MAX_PIXELS
 from tagseg.storage.index import BACKGROUND, ImageRecord, Index, check_class_names
 
 TABLES = ("labels.csv", "labels.tsv", "labels.jsonl")
@@ -45,21 +44,27 @@ _SET_FOLDERS = f"set dataset.labels to {FOLDERS}"
 
 
 def index_photos(
-    root: Path, *, random_seed: int, val_fraction: float, labels: str | None = None, reading: Reading | None = None
+    root: Path,
+    *,
+    random_seed: int,
+    val_fraction: float,
+    labels: str | None = None,
+    class_list: str = CLASS_LIST,
+    reading: Reading | None = None,
 ) -> Index:
     """Index a folder of images by its table of labels or by its folders.
 
     `labels` is the path of a table, relative to `root`, or "folders" for one folder per class; None: one of TABLES if
-    it exists, else folders. The classes are those of classes.txt, else the sorted labels. Of images without a split,
-    about `val_fraction` of each class go to val. Every image is read once, as `reading` says; a skipped image still
-    counts for the class list and the splits. Raises DatasetProblems with all problems of all images; TagsegError if
-    there are no labels at all.
+    it exists, else folders. The classes are those of `class_list`, if it exists, else the sorted labels.
+    About `val_fraction` of each class's images without a split go to val. Every image is read once, as `reading` says;
+    a skipped image still counts for the class list and the splits. Raises DatasetProblems with all problems of all
+    images; TagsegError if there are no labels at all.
     """
     root = Path(root)
     check_folder(root)
     reading = reading or Reading()
     rows, problems = _read_labels(root, labels, reading)
-    names, wrong_names = _class_names(root, rows)
+    names, wrong_names = _class_names(root / class_list, rows)
     reading.notes += names.notes
     rows = [replace(row, tags=names.tags(row.tags)) for row in rows]
     splits = choose_splits(rows, random_seed, val_fraction)
@@ -102,14 +107,15 @@ def _check_no_other_table(root: Path) -> None:
         raise TagsegError(f"{root}: {', '.join(others)} is not named {' or '.join(TABLES)}. {remedy}")
 
 
-def _class_names(root: Path, rows: Sequence[Row]) -> tuple[ClassNames, list[Problem]]:
+def _class_names(class_list: Path, rows: Sequence[Row]) -> tuple[ClassNames, list[Problem]]:
     """Return the classes with what each label stands for, and the problems of the class list and of the labels."""
     written = [tag for row in rows for tag in row.tags]
     try:
-        listed = read_class_list(root)
+        listed = read_class_list(class_list)
+        if listed is None and class_list.name != CLASS_LIST:
+            raise user_error(class_list, "no such file", "correct dataset.class_list")
     except TagsegError as error:
-        text = str(error).removeprefix(f"{root / CLASS_LIST}: ")
-        return ClassNames(written), [Problem(CLASS_LIST, 0, text)]
+        return ClassNames(written), [Problem(class_list.name, 0, str(error).removeprefix(f"{class_list}: "))]
     names = ClassNames(written, listed)
     wrong = {name: text for name in names.names if listed is None and (text := _wrong_names([name]))} | names.wrong
     first = {tag: row for row in reversed(rows) for tag in row.tags}
@@ -149,26 +155,25 @@ def _images(
     return images, problems
 
 
-def photos_ground_truth(root: Path, index: Index, split: str, folder: Path) -> dict[str, str]:
+def photos_ground_truth(folder: Path, index: Index, split: str) -> dict[str, str]:
     """Return the ground-truth mask of each image of a split that has one, by id.
 
-    It is SegmentationClass/<id>.png, or SegmentationClass/<file name without suffix>.png if no other image of the
-    index has that file name. They are PNGs already: nothing is written to `folder`. Raises DatasetProblems with all
-    masks that are not PNGs of their image's size; TagsegError if SegmentationClass is not a folder.
+    It is `folder`/<id>.png, or `folder`/<file name without suffix>.png if no other image of the index has that file
+    name. Raises DatasetProblems with all masks that are not PNGs of their image's size; TagsegError if `folder` is
+    not one.
     """
-    root = Path(root)
     stems = _unique_stems(index)
     masks: dict[str, str] = {}
     problems: list[Problem] = []
-    for row in index.of_split(split) if holds_masks(root) else ():
+    for row in index.of_split(split) if holds_masks(folder) else ():
         for name in dict.fromkeys((row.id, stems.get(row.id, row.id))):
-            path = root / MASK_FOLDER / f"{name}.png"
-            with collected(problems, path, shown(path.relative_to(root).as_posix())):
+            path = folder / f"{name}.png"
+            with collected(problems, path, shown(f"{folder.name}/{name}.png")):
                 if row.id not in masks and is_present(path):
                     masks[row.id] = str(path)
                     check_mask(path, row.width, row.height)
     if problems:
-        raise DatasetProblems(root, problems)
+        raise DatasetProblems(folder, problems)
     return masks
 
 
@@ -179,7 +184,9 @@ def _unique_stems(index: Index) -> dict[str, str]:
     return {name: stem for name, stem in stems.items() if counts[stem] == 1 and stem not in stems}
 
 
-def index_unlabelled(root: Path, classes: Sequence[str], results: Path | None = None) -> tuple[Index, list[str]]:
+def index_unlabelled(
+    root: Path, classes: Sequence[str], results: Path | None = None, max_pixels: int = MAX_PIXELS
+) -> tuple[Index, list[str]]:
     """Index new images, without tags, for a network of `classes` (background first); `results` is skipped.
 
     Returns the index and a message for each file that is skipped because it cannot be read. Raises TagsegError if
@@ -189,7 +196,7 @@ def index_unlabelled(root: Path, classes: Sequence[str], results: Path | None = 
     check_folder(root)
     files, problems = find_files(root, results)
     rows = [Row(file, frozenset(), "test") for file in files if is_image(file)]
-    images, unreadable = _images(root, rows, (), ["test"] * len(rows), Reading())
+    images, unreadable = _images(root, rows, (), ["test"] * len(rows), Reading(max_pixels=max_pixels))
     messages = [str(problem) for problem in sorted([*problems, *unreadable])]
     if not images:
         known = ", ".join(sorted(IMAGE_SUFFIXES))

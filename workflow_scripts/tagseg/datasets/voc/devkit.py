@@ -108,12 +108,13 @@ def index_voc(
     names = _class_names(devkit, written, counts_known, problems)
     reading.notes += names.notes
     tags = {name: names.tags(own) for name, own in written.items()}
-    images = _images(entries, tags, names.names, reading, problems)
+    classes = names.names if counts_known else _with_train_images(devkit, names.names, entries, tags, reading.notes)
+    images = _images(entries, tags, classes, reading, problems)
     if counts_known:
         train = [tags.get(one.name) for one in entries if one.split == "train"]
         problems += _unusual_counts(counts, train if train_list == TRAINAUG and difficult else [])
     raise_any(devkit, problems)
-    return Index((BACKGROUND, *names.names), images)
+    return Index((BACKGROUND, *classes), images)
 
 
 def find_devkit(root: Path) -> Path:
@@ -224,7 +225,7 @@ def _class_names(devkit: Path, tags: Mapping[str, frozenset[str]], vocs: bool, p
     One VOC tag is enough: a misspelt name must not create a new list, which would change the masks' labels.
     """
     written = [tag for own in tags.values() for tag in own]
-    listed, remedy = read_class_list(devkit), ""
+    listed, remedy = read_class_list(devkit / CLASS_LIST), ""
     known = {normal_form(name) for name in VOC_CLASSES}
     if listed is None and (vocs or known & {normal_form(tag) for tag in written}):
         listed = VOC_CLASSES
@@ -240,6 +241,22 @@ def _class_names(devkit: Path, tags: Mapping[str, frozenset[str]], vocs: bool, p
         if tag in names.wrong
     ]
     return names
+
+
+def _with_train_images(
+    devkit: Path,
+    names: tuple[str, ...],
+    entries: Sequence[_Entry],
+    tags: Mapping[str, frozenset[str]],
+    notes: list[str],
+) -> tuple[str, ...]:
+    """Return the classes that train has, where they are VOC's own list: a part of VOC may lack some."""
+    train = {tag for one in entries if one.split == "train" for tag in tags.get(one.name, ())}
+    missing = [name for name in names if name not in train]
+    if names != VOC_CLASSES or not train or not missing or read_class_list(devkit / CLASS_LIST):
+        return names
+    notes.append(f"classes of VOC without a train image are left out, void in masks: {', '.join(missing)}")
+    return tuple(name for name in names if name in train)
 
 
 def _images(
