@@ -145,6 +145,14 @@ READ = {
         "",
     ),
     "table, class list or masks in another folder than the images": (elsewhere, PLAIN, ""),
+    "paths of Windows, absolute paths, names without folder or suffix": (
+        lambda folder, reading: table(
+            f"{HEAD}x\\a.jpg,cat;dog\n{folder}/x/b.jpg,dog\nc.jpg,cat\nd,dog\n",
+            names=("x/a.jpg", "x/b.jpg", "y/c.jpg", "y/d.png"),
+        )(folder, reading),
+        {"x/a": ("cat", "dog"), "x/b": ("dog",), "y/c": ("cat",), "y/d": ("dog",)},
+        "labels.csv: 2 images found by the file name alone",
+    ),
     "file names of a Mac (NFD)": (decomposed, {unicodedata.normalize("NFD", "Käfer"): ("cat",)}, ""),
     "thumbnails and trash of NAS and systems": (
         folders("cat/a.jpg", "dog/b.jpg", "cat/@eaDir/x.jpg", "dog/#recycle/y.jpg", "__MACOSX/z.jpg", "cat/._a.jpg"),

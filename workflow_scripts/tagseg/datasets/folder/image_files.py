@@ -20,7 +20,9 @@ MANIFEST = "manifest.json"
 MAX_PART_BYTES = 255 - len(".png")
 """Longest file or folder name of an id: file systems must accept the mask's name."""
 
-_SYSTEM_FOLDERS = frozenset({"@eaDir", "#recycle", "$RECYCLE.BIN", "__MACOSX"})
+_SYSTEM_FOLDERS = frozenset(
+    {"@eaDir", "#recycle", "$RECYCLE.BIN", "__MACOSX", "Thumbs", "lost+found", "System Volume Information"}
+)
 """Folders that network drives and operating systems fill with thumbnails and deleted files."""
 
 _OTHER_IMAGES = frozenset({".avif", ".dng", ".gif", ".heic", ".heif", ".jp2", ".jpe", ".jxl", ".svg"})

@@ -3,8 +3,10 @@
 import os
 import unicodedata
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
+from tagseg.datasets.folder.image_files import find_files, is_image
 from tagseg.datasets.folder.table_formats import Entry, read_entries
 from tagseg.datasets.paths import is_utf8, shown
 from tagseg.datasets.problems import Problem, counted
@@ -36,10 +38,11 @@ def read_rows(root: Path, name: str, notes: list[str]) -> tuple[list[Row], list[
     """
     rows: dict[PurePosixPath, Row] = {}
     problems, merged = [], set()
-    for entry in read_entries(root / name, notes):
+    entries, names = read_entries(root / name, notes), FileNames(root)
+    for entry in (replace(one, image=one.image and names.relative(one.image)) for one in entries):
         texts = list(entry.problems) if entry.image is None else _texts(entry)
         if entry.image and not wrong_path(entry.image):
-            row = Row(_on_disk(root, entry.image), entry.tags, entry.split, name, entry.line)
+            row = Row(names.find(entry.image), entry.tags, entry.split, name, entry.line)
             first = rows.setdefault(row.image, row)
             if first is not row:
                 merged.add(row.image)
@@ -48,15 +51,46 @@ def read_rows(root: Path, name: str, notes: list[str]) -> tuple[list[Row], list[
                     texts.append(f"split {row.split}, but {first.split} in line {first.line}. Write the same split.")
         about = f"{shown(PurePosixPath(entry.image))}: " if entry.image else ""
         problems += [Problem(name, entry.line, f"{about}{text}") for text in texts]
+    if names.guessed:
+        notes.append(f"{name}: {counted(names.guessed)} found by the file name alone")
     if merged:
         notes.append(f"{name}: the labels of several rows of an image are merged ({counted(len(merged))})")
     return list(rows.values()), problems
 
 
-def _on_disk(root: Path, image: str) -> PurePosixPath:
-    """Return an image's path, in the Unicode form of the file's name if only that exists."""
-    forms = (image, *(unicodedata.normalize(form, image) for form in ("NFC", "NFD")))
-    return PurePosixPath(next((form for form in forms if os.path.isfile(root / form)), image))
+class FileNames:
+    """Finds the files of a folder by the paths that a table has.
+
+    Such a path may have Windows' backslashes, be absolute or in another Unicode form, or be a bare name: without its
+    folder or its suffix, if that is unambiguous; `guessed` counts the latter.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root, self.guessed = root, 0
+
+    def relative(self, written: str) -> str:
+        """Return a written path relative to the folder, if it lies there."""
+        path = written if "\\" not in written or os.path.exists(self.root / written) else written.replace("\\", "/")
+        inside = PurePosixPath(path).is_relative_to(self.root.absolute())
+        return str(PurePosixPath(path).relative_to(self.root.absolute())) if inside else path
+
+    def find(self, path: str) -> PurePosixPath:
+        """Return the file that a relative path means, the path itself if there is none."""
+        forms = (path, *(unicodedata.normalize(form, path) for form in ("NFC", "NFD")))
+        if found := next((form for form in forms if os.path.isfile(self.root / form)), ""):
+            return PurePosixPath(found)
+        named = self._by_name.get(unicodedata.normalize("NFC", path), [])
+        self.guessed += len(named) == 1
+        return named[0] if len(named) == 1 else PurePosixPath(path)
+
+    @cached_property
+    def _by_name(self) -> dict[str, list[PurePosixPath]]:
+        """The images by path without suffix, by name, and by name without suffix."""
+        found: dict[str, list[PurePosixPath]] = {}
+        for file in filter(is_image, find_files(self.root)[0]):
+            for name in {str(file.with_suffix("")), file.name, file.stem}:
+                found.setdefault(unicodedata.normalize("NFC", name), []).append(file)
+        return found
 
 
 def _texts(entry: Entry) -> list[str]:
@@ -77,4 +111,4 @@ def wrong_path(path: str) -> str:
         return "an absolute path. Write it relative to the folder of the images."
     if ".." in PurePosixPath(path).parts:
         return "the path points outside the folder (`..`). Move the file into the folder, or link to it there."
-    return "" if "\\" not in path else "the path holds a backslash. Write / between folders."
+    return ""
