@@ -51,8 +51,14 @@ def _shortened(content: Mapping[str, Any], command_line: Sequence[str]) -> Itera
     for word in command_line:
         key, sign, value = word.partition("=")
         if sign and " #" in value and isinstance(content.get(key), str) and " #" not in content[key]:
-            remedy = f"""Quote it for YAML too: --config '{key}="{value}"'."""
-            yield f"{key}: {value}: YAML reads it as {content[key]!r} and a comment. {remedy}"
+            yield f"{key}: {value}: YAML reads it as {content[key]!r} and a comment. {_in_a_file(key, value)}"
+
+
+def _in_a_file(key: str, value: str) -> str:
+    """Return the remedy for a value that is no text in YAML: Snakemake removes quotes from `--config`."""
+    *sections, name = key.split(".")
+    line = "".join(f"{section}: {{" for section in sections) + f'{name}: "{value}"' + "}" * len(sections)
+    return f"Write it into a file, as the line {line}, and add that file to --configfile."
 
 
 def surroundings(config: Config) -> Surroundings:
@@ -93,9 +99,8 @@ def _problems_of(error: ValidationError, adapter: type[Adapter]) -> Iterator[str
         elif detail["type"] == "missing":
             yield f"{key}: missing. Add it."
         elif detail["type"] == "string_type" and not isinstance(detail["input"], list | None):
-            remedy = f"""Quote it for YAML too, as in --config '{key.rpartition(".")[2]}="NAME"'."""
             kind = type(detail["input"]).__name__
-            yield f"{key}: {detail['input']}: YAML reads this as {kind}, not as text. {remedy}"
+            yield f"{key}: {detail['input']}: YAML reads this as {kind}, not as text. {_in_a_file(key, 'NAME')}"
         else:
             text = detail["msg"].removeprefix("Value error, ")
             yield f"{key}: {detail['input']!r}: {text[:1].lower()}{text[1:]}. Correct the value."
