@@ -94,8 +94,7 @@ rule check_data:
         plan.adapter.inputs(),
         plan.adapter.ground_truth_inputs(),
     output:
-        report=f"{RUN}/data_report/report.md",
-        page=f"{RUN}/data_report/report.html",
+        report=f"{RUN}/data_report/report.html",
         problems=f"{RUN}/data_report/problems.csv",
     log:
         f"{RUN}/logs/check_data.log",
@@ -119,7 +118,7 @@ rule check_data:
         "checking every image and ground-truth mask"
     shell:
         'python "$TAGSEG_SCRIPTS"/check_data.py --settings {params.settings:q} --report {output.report:q}'
-        " --page {output.page:q} --problems {output.problems:q} --threads {threads} 2> {log:q}"
+        " --problems {output.problems:q} --threads {threads} 2> {log:q}"
 
 
 rule sample_subsets:

@@ -1,7 +1,7 @@
 """Check a data set: read every image and ground-truth mask, and report counts and problems.
 
     check_data.py --settings '{"images": {...}, "ground_truth": {...}, "splits": ["val"]}'
-        --report report.md --page report.html --problems problems.csv
+        --report report.html --problems problems.csv
 
 It succeeds where there are problems too: they are its result.
 """
@@ -11,9 +11,9 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
-from tagseg.datasets.problems import Problem, write_problems
+from tagseg.datasets.problems import write_problems
 from tagseg.datasets.readers import CheckResult, CheckSettings, SourceSettings, check_data_set
-from tagseg.evaluation.tables import Table, markdown
+from tagseg.evaluation.tables import Table
 from tagseg.report.contact_sheets import contact_sheets
 from tagseg.report.templates import render
 from tagseg.runtime import commandline
@@ -27,7 +27,7 @@ MAX_LISTED = 200
 
 
 @commandline.command
-def main(report: Path, page: Path, problems: Path, settings: CheckSettings, threads: int = 1) -> None:
+def main(report: Path, problems: Path, settings: CheckSettings, threads: int = 1) -> None:
     folder = report.parent
     folder.mkdir(parents=True, exist_ok=True)
     # Converted masks may be many: they go to the disk of the results, not to /tmp.
@@ -36,23 +36,21 @@ def main(report: Path, page: Path, problems: Path, settings: CheckSettings, thre
         result = check_data_set(settings, Path(masks), threads, results)
     write_problems(problems, result.problems)
     with atomic_file(report) as aside:
-        text = content(result, settings.images, problems.name)
-        aside.write_bytes(text.encode("utf-8", "backslashreplace"))
-    with atomic_file(page) as aside:
         aside.write_bytes(page_of(result, settings.images, problems.name).encode("utf-8", "backslashreplace"))
-    log.info("%s See %s", verdict(result), page)
+    log.info("%s See %s", verdict(result), report)
 
 
 def verdict(result: CheckResult) -> str:
     """Return whether a training can start."""
-    return (
-        f"{counted(len(result.problems)).capitalize()}: not ready to train." if result.problems else "Ready to train."
-    )
+    count = len(result.problems)
+    problems = "1 problem" if count == 1 else f"{count:,} problems"
+    return f"{problems}: not ready to train." if count else "Ready to train."
 
 
 def page_of(result: CheckResult, settings: SourceSettings, problems: str) -> str:
     """Return the report as one HTML page, with a contact sheet of each class."""
     index, shown = result.index, result.problems[:MAX_LISTED]
+    skipped = [unreadable(result, settings.max_unreadable_fraction or 0)] if result.unreadable else []
     return render(
         "data.html.j2",
         root=settings.root,
@@ -60,37 +58,10 @@ def page_of(result: CheckResult, settings: SourceSettings, problems: str) -> str
         problems=[" ".join(str(problem).splitlines()) for problem in shown],
         more=len(result.problems) - len(shown),
         table=problems,
-        notes=result.notes,
+        notes=[*skipped, *result.notes],
         tables=[splits(index, result.masked), classes(index)] if index else [],
         sheets=contact_sheets(index) if index else {},
     )
-
-
-def counted(count: int) -> str:
-    return "1 problem" if count == 1 else f"{count or 'no'} problems"
-
-
-def content(result: CheckResult, settings: SourceSettings, problems: str) -> str:
-    """Return the report as Markdown: the problems, then counts and sizes if there is an index."""
-    parts = [f"# Data set `{settings.root}`\n", f"{verdict(result)}\n", listed(result.problems, problems)]
-    if result.notes:
-        parts.append("Read with these assumptions:\n\n" + "".join(f"    {note}\n" for note in result.notes))
-    if result.unreadable:
-        parts.append(unreadable(result, settings.max_unreadable_fraction or 0))
-    if result.index is None:
-        parts.append("The images cannot be counted yet. Fix these problems first.\n")
-    else:  # the page has one heading: those of the tables are one level below
-        tables = (splits(result.index, result.masked), classes(result.index))
-        parts += [f"#{markdown(table)}" for table in tables]
-    return "\n".join(parts)
-
-
-def listed(problems: tuple[Problem, ...], table: str) -> str:
-    """Return the first problems as an indented block: no character of a file name is Markdown there."""
-    lines = [f"    {' '.join(str(problem).splitlines())}\n" for problem in problems[:MAX_LISTED]]
-    more = len(problems) - len(lines)
-    rest = f"\nand {more} more, which are in {table}.\n" if more > 0 else ""
-    return f"{counted(len(problems)).capitalize()}.\n" + ("\n" if lines else "") + "".join(lines) + rest
 
 
 def unreadable(result: CheckResult, fraction: float) -> str:
@@ -98,7 +69,7 @@ def unreadable(result: CheckResult, fraction: float) -> str:
     skipped = result.unreadable / result.read <= fraction
     rest = "a run skips them" if skipped else "the index stage fails"
     count = f"{result.unreadable:,} of {result.read:,} images cannot be read"
-    return f"{count}; with `dataset.max_unreadable_fraction: {fraction:g}`, {rest}.\n"
+    return f"{count}; with dataset.max_unreadable_fraction {fraction:g}, {rest}"
 
 
 def splits(index: Index, masked: frozenset[str]) -> Table:

@@ -87,8 +87,8 @@ def test_a_replaced_image_re_runs_everything_even_if_the_index_was_remade_alone(
 
 def test_check_data_and_build_index_report_all_problems_of_a_table(own, tmp_path):
     own.snakemake("check_data")
-    text = (own.results / "data_report" / "report.md").read_text(encoding="utf-8")
-    assert "No problems." in text and "| train | 6 |" in text and "| val | 2 |" in text
+    text = (own.results / "data_report" / "report.html").read_text(encoding="utf-8")
+    assert "<b>Ready to train.</b>" in text and "What is assumed" not in text
     broken = write_images(tmp_path / "broken")
     write_labels(broken, *LABELS, "gone.jpg,Hund,train", "tiny.png,Hund,nowhere", "../out.jpg,Hund,train")
     (broken / "print.jpg").write_bytes(b"no image")

@@ -1,5 +1,6 @@
 """The check of a data set: it reports all problems together and succeeds in spite of them."""
 
+import html
 import json
 import re
 import sys
@@ -34,20 +35,28 @@ def of_photos(folder, **more):
 
 
 def run_script(monkeypatch, folder, content, threads=2):
-    """Return the lines of the report and the rows of the problems."""
-    report, problems = folder / "report.md", folder / "problems.csv"
+    """Return the lines of the report, those of tables with bars, and the rows of the problems."""
+    report, problems = folder / "report.html", folder / "problems.csv"
     arguments = ["--settings", json.dumps(content), "--report", report, "--problems", problems]
-    arguments += ["--threads", threads, "--page", folder / "report.html"]
+    arguments += ["--threads", threads]
     monkeypatch.setattr(sys, "argv", ["check_data.py", *map(str, arguments)])
     check_data.main()
-    assert {path.name for path in folder.iterdir()} == {"report.md", "report.html", "problems.csv"}
-    return report.read_text(encoding="utf-8").splitlines(), read_csv(problems)
+    assert {path.name for path in folder.iterdir()} == {"report.html", "problems.csv"}
+    page = html.unescape(report.read_text(encoding="utf-8"))
+    rows = [
+        re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row, re.DOTALL)
+        for row in re.findall("<tr>(.*?)</tr>", page, re.DOTALL)
+    ]
+    return [
+        *page.splitlines(),
+        *(f"| {' | '.join(re.sub('<.*?>', '', cell).strip() for cell in row)} |" for row in rows),
+    ], read_csv(problems)
 
 
 def test_a_correct_data_set_is_counted(tmp_path, photos, monkeypatch, caplog):
     lines, problems = run_script(monkeypatch, tmp_path / "new" / "report", of_photos(photos))
-    assert problems == [] and lines[0] == f"# Data set `{photos}`" and "No problems." in lines
-    tables = [line for line in lines if line.startswith("|") and ":--" not in line]
+    assert problems == [] and f"<h1>Data set {photos}</h1>" in lines
+    tables = [line for line in lines if line.startswith("|")]
     assert tables == [
         "| split | images | without a tag | tags per image | ground truth | width | height |",
         "| train | 2 | 0 | 1.500 | 0 | 9 to 12 | 8 to 15 |",
@@ -84,8 +93,8 @@ def test_unreadable_images_are_counted_and_the_others_reported(tmp_path, photos,
     (photos / "a.jpg").write_bytes(b"")
     content = of_photos(photos, max_unreadable_fraction=share)
     lines, problems = run_script(monkeypatch, tmp_path / "report", content)
-    line = f"1 of 4 images cannot be read; with `dataset.max_unreadable_fraction: {share}`, {rest}."
-    assert line in lines and "| train | 1 | 0 | 2.000 | 0 | 9 to 9 | 15 to 15 |" in lines
+    line = f"1 of 4 images cannot be read; with dataset.max_unreadable_fraction {share}, {rest}"
+    assert f"<pre>{line}" in lines and "| train | 1 | 0 | 2.000 | 0 | 9 to 9 | 15 to 15 |" in lines
     assert [row["line"] for row in problems] == ["2"] and "a.jpg: not a readable" in problems[0]["problem"]
 
 
@@ -115,5 +124,5 @@ def test_images_and_masks_are_read_to_the_last_pixel(tmp_path, monkeypatch, thre
 def test_the_report_lists_the_first_problems_and_the_table_all(tmp_path, photos, monkeypatch):
     write_labels(photos, *[f"x{number}.jpg,cat,train" for number in range(230)])
     lines, problems = run_script(monkeypatch, tmp_path / "report", of_photos(photos))
-    assert len(problems) == 230 and sum(line.startswith("    ") for line in lines) == 200
-    assert "and 30 more, which are in problems.csv." in lines
+    assert len(problems) == 230 and sum("jpg: no such image" in line for line in lines) == 200
+    assert any("and 30 more, which are in problems.csv." in line for line in lines)
