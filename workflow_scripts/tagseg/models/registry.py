@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 NETWORKS = {
     **dict.fromkeys(("resnet18", "resnet34", "resnet50", "resnet101", "resnet152"), "resnet"),
     "vgg16": "vgg16",
-    "efficientnet_lite0": "efficientnet_lite0",
+    **dict.fromkeys((f"efficientnet_lite{n}" for n in range(3)), "efficientnet_lite"),
 }
 """The function of `models/networks.py` that returns each network's Architecture."""
 NAME_PATTERN = rf"^({'|'.join(NETWORKS)}|timm:[A-Za-z0-9_.]+)\z"

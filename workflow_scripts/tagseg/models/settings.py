@@ -14,7 +14,7 @@ class NetworkSettings(Settings):
     """Backbone, its weights and its output stride."""
 
     backbone: Backbone = Field(
-        "efficientnet_lite0", description="resnet18 ... resnet152, vgg16, efficientnet_lite0, timm:<name>"
+        "efficientnet_lite0", description="resnet18 ... resnet152, vgg16, efficientnet_lite0 ... 2, timm:<name>"
     )
     weights: Annotated[str, Field(min_length=1)] | None = Field(
         "imagenet", description="imagenet, the path of a state dict, or null for random weights"
