@@ -7,6 +7,7 @@ rule estimate_masks:
         INDEX,
         features=plan.features_for,
         patterns=rules.find_patterns.output[0],
+        cam=rules.compute_cam.output[0] if settings.masks.conflicts == "cam" else [],
     output:
         directory(f"{RUN}/seed_masks/{{layer}}/shard-{{shard}}"),
     log:
@@ -30,7 +31,7 @@ rule estimate_masks:
     shell:
         'python "$TAGSEG_SCRIPTS"/estimate_masks.py --index {params.index:q} --features {input.features:q}'
         " --patterns {input.patterns:q} --shard {wildcards.shard} --shards {params.shards}"
-        " --masks {output:q} 2> {log:q}"
+        " --cam {input.cam:q} --masks {output:q} 2> {log:q}"
 
 
 rule threshold_cam:
@@ -64,7 +65,7 @@ rule threshold_cam:
 
 
 rule refine_masks:
-    """Refine a shard's masks of single-class images with a dense CRF."""
+    """Refine a shard's masks with a dense CRF."""
     input:
         INDEX,
         masks=f"{RUN}/seed_masks/{{seed}}/shard-{{shard}}",
@@ -81,7 +82,7 @@ rule refine_masks:
         mem_mb=4000,
         runtime=480,
     params:
-        settings=as_json(**stages.crf_settings("proxy")),
+        settings=as_json(**stages.crf_settings("proxy"), images=settings.masks.refined),
         index=subpath(input[0], parent=True),
         shards=settings.shards,
         code=code("refine_masks"),

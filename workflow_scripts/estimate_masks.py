@@ -1,4 +1,7 @@
-"""Estimate the masks of one shard from features and class patterns: Algorithm 1 of the paper."""
+"""Estimate the masks of one shard from features and class patterns: Algorithm 1 of the paper.
+
+With the shard's file of CAM, pixels that several classes claim go to the one with the largest share; else they are void.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -10,6 +13,7 @@ from tagseg.patterns.class_patterns import ClassPattern, patterns_classifier, pa
 from tagseg.patterns.moments import open_shards
 from tagseg.runtime import commandline
 from tagseg.runtime.errors import TagsegError
+from tagseg.storage.cam_shards import CamMaps, cam_provenance, read_cam
 from tagseg.storage.feature_shards import MapShard
 from tagseg.storage.index import ImageRecord, Index, read_index
 from tagseg.storage.mask_shards import write_mask_shard
@@ -17,24 +21,33 @@ from tagseg.storage.provenance import common_provenance
 
 
 @commandline.command
-def main(index: Path, shard: int, shards: int, features: list[Path], patterns: Path, masks: Path) -> None:
+def main(
+    index: Path, shard: int, shards: int, features: list[Path], patterns: Path, masks: Path, cam: list[Path]
+) -> None:
     known = read_index(index)
     rows = known.shard("train", shard, shards)
     by_class, node = read_patterns(patterns)
     with open_shards(features, node) as (maps,):
         if maps.ids != tuple(row.id for row in rows):
             raise TagsegError(f"{maps.path}: its image ids differ from the index. Delete it and run again.")
-        common_provenance({patterns: patterns_classifier(patterns), maps.path: maps.origin}, "classifier")
-        write_mask_shard(masks, masks_of(rows, known, maps, by_class), patterns_digest(patterns))
+        origins: dict[str | Path, str] = {patterns: patterns_classifier(patterns), maps.path: maps.origin}
+        common_provenance(origins | {path: cam_provenance(path) for path in cam}, "classifier")
+        cams = read_cam(cam[0]) if cam else None
+        write_mask_shard(masks, masks_of(rows, known, maps, by_class, cams), patterns_digest(patterns))
 
 
 def masks_of(
-    rows: Sequence[ImageRecord], index: Index, shard: MapShard, patterns: Mapping[str, ClassPattern]
+    rows: Sequence[ImageRecord],
+    index: Index,
+    shard: MapShard,
+    patterns: Mapping[str, ClassPattern],
+    cams: CamMaps | None,
 ) -> Iterator[tuple[str, np.ndarray]]:
-    """Yield the id and the labels uint8 (height, width) of each image of the shard."""
+    """Yield the id and the labels uint8 (height, width) of each image of the shard; CAM decides conflicts, if given."""
     for position, row in enumerate(commandline.progress(rows, "masks")):
         of_tags = {index.classes.index(tag): patterns[tag] for tag in row.tags}
-        yield row.id, pattern_seed(of_tags, shard.maps(position).values(), row.height, row.width)
+        own = cams.get(row.id, {}) if cams is not None else None
+        yield row.id, pattern_seed(of_tags, shard.maps(position).values(), row.height, row.width, own)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,4 @@
-"""Refine the masks of one shard with a dense CRF: those of single-class images, as in the paper.
-
-Images of several classes are more cluttered; their masks are copied.
-"""
+"""Refine the masks of one shard with a dense CRF: all, or those of single-class images, as in the paper."""
 
 from pathlib import Path
 
@@ -30,10 +27,10 @@ def main(
 
 
 def refine(task: tuple[ImageRecord, MaskFile, RefineStage]) -> np.ndarray:
-    """Return the labels uint8 (H, W) of one image, refined if it has a single tag."""
+    """Return the labels uint8 (H, W) of one image, refined unless its count of tags is excluded."""
     row, file, stage = task
     mask = file.read()
-    if stage.crf is None or len(row.tags) != 1:
+    if stage.crf is None or (stage.images == "single_class" and len(row.tags) != 1):
         return mask
     return refine_labels(row.read(), mask, stage.crf, stage.longest_side, stage.reference_side)
 

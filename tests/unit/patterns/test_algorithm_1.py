@@ -66,6 +66,31 @@ def test_algorithm_1_is_the_papers_double_loop(seed, class_indices):
     assert set(np.unique(labels)) == expected, "not every case was hit"
 
 
+@pytest.mark.parametrize("class_indices", [(3,), (20, 7), (254, 1, 9, 4)])
+def test_the_largest_cam_share_decides_a_conflict(class_indices):
+    rng = np.random.default_rng(len(class_indices))
+    projections = {c: rng.integers(-2, 3, size=(12, 17)).astype(np.float32) for c in class_indices}
+    shares = {c: rng.random((12, 17)).astype(np.float32) for c in class_indices}
+    expected = algorithm_1_by_loop(projections)
+    for pixel in zip(*np.nonzero(expected == VOID), strict=True):
+        claims = [c for c in class_indices if projections[c][pixel] > 0]
+        expected[pixel] = max(claims, key=lambda c: shares[c][pixel])
+    np.testing.assert_array_equal(algorithm_1(projections, shares), expected)
+
+
+def test_cams_are_enlarged_and_clipped_before_they_decide():
+    rng = np.random.default_rng(5)
+    patterns = {c: random_pattern(rng, 5) for c in (2, 9, 4)}
+    maps = [rng.normal(size=(5, 4, 4)).astype(np.float16)]
+    cams = {c: (10.0**c % 7) * rng.normal(size=(3, 4)).astype(np.float32) for c in patterns}
+    q = {c: enlarge_by_loop(project_by_loop(one, maps[0]), 9, 13) for c, one in patterns.items()}
+    large = {c: np.maximum(enlarge_by_loop(cam, 9, 13), 0) for c, cam in cams.items()}
+    expected = algorithm_1(q, {c: one / one.max() for c, one in large.items()})
+    decided = pattern_seed(patterns, maps, 9, 13, cams)
+    assert (decided != expected).sum() <= 1, "two shares of 0 are equal"
+    assert VOID not in decided and VOID in pattern_seed(patterns, maps, 9, 13)
+
+
 @pytest.mark.parametrize("offset", [0.0, 1e3])
 def test_projection_is_equation_3(offset):
     # float32 keeps 6e-8 of a value of `offset`; the sum over 24 dimensions stays well within 1e-3.

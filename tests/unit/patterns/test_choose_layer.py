@@ -147,7 +147,7 @@ def estimate(folder, layer, shard=1, order=tuple(FEATURES)):
     features = [folder / f"{one}-1.h5" for one in order]
     line = ["--index", folder / "index", "--features", *features, "--shard", shard, "--shards", SHARDS]
     masks = folder / "estimated"
-    run_script(estimate_masks, *line, "--patterns", folder / "patterns" / layer, "--masks", masks)
+    run_script(estimate_masks, *line, "--cam", "--patterns", folder / "patterns" / layer, "--masks", masks)
     return {name: file.read() for name, file in read_mask_shards([masks]).items()}
 
 

@@ -218,7 +218,8 @@ def test_logits_of_another_shard_or_network_are_refused(folder):
     assert not (folder / "masks").exists()
 
 
-def test_proxy_masks_of_a_single_class_alone_are_refined(tmp_path):
+@pytest.mark.parametrize(("images", "expected"), [("single_class", [0, 1]), ("all", [0, 0])])
+def test_proxy_masks_of_a_single_class_or_of_all_images_are_refined(tmp_path, images, expected):
     rows = []
     for name, tags in (("0", ("cat",)), ("1", ("cat", "dog"))):
         Image.new("RGB", (12, 8), "grey").save(tmp_path / f"{name}.png")
@@ -228,8 +229,8 @@ def test_proxy_masks_of_a_single_class_alone_are_refined(tmp_path):
     dot[3, 3] = 1  # on a grey image: the CRF_SETTINGS removes it
     write_mask_shard(tmp_path / "masks", [(row.id, dot) for row in rows])
     crf = CRF_SETTINGS | {"iterations": 10, "confidence": 0.7}
-    settings = {"crf": crf, "reference_side": None, "longest_side": 1024}
+    settings = {"crf": crf, "reference_side": None, "longest_side": 1024, "images": images}
     line = ["--index", tmp_path / "index", "--settings", settings, "--shard", 0, "--shards", 1]
     run_script(refine_masks, *line, "--masks", tmp_path / "masks", "--refined", tmp_path / "refined")
     refined = read_mask_shards([tmp_path / "refined"])
-    assert [int(refined[row.id].read()[3, 3]) for row in rows] == [0, 1]
+    assert [int(refined[row.id].read()[3, 3]) for row in rows] == expected

@@ -11,17 +11,20 @@ from tagseg.storage.images import VOID, resize_map
 BACKGROUND_LABEL = 0
 
 
-def algorithm_1(projections: Mapping[int, np.ndarray]) -> np.ndarray:
+def algorithm_1(projections: Mapping[int, np.ndarray], shares: Mapping[int, np.ndarray] | None = None) -> np.ndarray:
     """Return the labels uint8 (H, W) of Algorithm 1.
 
     `projections` maps the class index of each tag to its q_c (Eq. 3), float (H, W). A pixel is background if
-    no q_c is positive (case 1), the class if exactly one is (case 2), and void, the paper's "uncertain", if
-    several are (case 3).
+    no q_c is positive (case 1), and the class if exactly one is (case 2). If several are (case 3), it is void, the
+    paper's "uncertain"; with `shares`, the CAM (H, W) of each tag as a fraction of its maximum, it is the class among
+    them with the largest share.
     """
     labels = np.array(list(projections), np.uint8)
     positive = np.stack([q > 0 for q in projections.values()])
-    mask = np.where(positive.any(axis=0), labels[positive.argmax(axis=0)], BACKGROUND_LABEL)
-    mask[positive.sum(axis=0) > 1] = VOID
+    scores = np.stack([shares[label] for label in projections]) if shares else np.zeros(positive.shape)
+    mask = np.where(positive.any(axis=0), labels[np.where(positive, scores, -1).argmax(axis=0)], BACKGROUND_LABEL)
+    if shares is None:
+        mask[positive.sum(axis=0) > 1] = VOID
     return mask.astype(np.uint8)
 
 
@@ -36,18 +39,24 @@ def project_views(pattern: ClassPattern, maps: Iterable[np.ndarray], height: int
 
 
 def pattern_seed(
-    patterns: Mapping[int, ClassPattern], maps: Iterable[np.ndarray], height: int, width: int
+    patterns: Mapping[int, ClassPattern],
+    maps: Iterable[np.ndarray],
+    height: int,
+    width: int,
+    cams: Mapping[int, np.ndarray] | None = None,
 ) -> np.ndarray:
     """Return the labels uint8 (height, width) that Algorithm 1 gives one image.
 
     `patterns` maps the class index of each tag to its pattern; `maps` are the features of the views. Pixels
-    between the background threshold and the object threshold of a class are void.
+    between the background threshold and the object threshold of a class are void. `cams`, the CAM (h, w) of each tag,
+    decide between classes; without them such pixels are void.
     """
     if not patterns:  # the image shows none of the classes
         return np.full((height, width), BACKGROUND_LABEL, np.uint8)
     maps = list(maps)
     q = {label: project_views(pattern, maps, height, width) for label, pattern in patterns.items()}
-    mask = algorithm_1({label: q[label] - np.float32(patterns[label].object_threshold) for label in q})
+    shares = cams and {label: fraction_of_maximum(resize_map(cams[label], height, width)) for label in q}
+    mask = algorithm_1({label: q[label] - np.float32(patterns[label].object_threshold) for label in q}, shares)
     lenient = algorithm_1({label: q[label] - np.float32(patterns[label].background_threshold) for label in q})
     mask[(mask == BACKGROUND_LABEL) & (lenient != BACKGROUND_LABEL)] = VOID
     return mask

@@ -45,6 +45,19 @@ class PatternSettings(Settings):
     )
 
 
+class MaskSettings(Settings):
+    """From projections to proxy masks of images with several tags."""
+
+    conflicts: Literal["cam", "void"] = Field(
+        "cam",
+        description="pixels that several tags claim: cam: the class with the largest share of its CAM's maximum; "
+        "void: uncertain, as in the paper",
+    )
+    refined: Literal["all", "single_class"] = Field(
+        "all", description="images whose masks the dense CRF refines: all, or those of a single class, as in the paper"
+    )
+
+
 class CamSettings(Settings):
     """Seed masks of class activation maps."""
 

@@ -1,5 +1,7 @@
 """The dense CRF and the multi-scale prediction."""
 
+from typing import Literal
+
 from pydantic import Field
 
 from tagseg.runtime.settings import InputSizes, Precision, Settings
@@ -52,6 +54,7 @@ class RefineStage(CrfStage):
     """Settings of the stage refine_masks."""
 
     crf: ProxyCrfSettings | None = None
+    images: Literal["all", "single_class"] = Field("all", description="whose masks are refined; the others are copied")
 
 
 class DecideStage(CrfStage):

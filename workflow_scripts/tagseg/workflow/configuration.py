@@ -9,7 +9,7 @@ from tagseg.datasets.base import DatasetSettings, Folder
 from tagseg.datasets.registry import ADAPTERS
 from tagseg.models.nodes import AUTO, CAM_SEED, TRUE_SEED, canonical_node
 from tagseg.models.settings import ClassifierSettings, SegmenterSettings
-from tagseg.patterns.settings import CamSettings, FeatureSettings, PatternSettings, SubsetSettings
+from tagseg.patterns.settings import CamSettings, FeatureSettings, MaskSettings, PatternSettings, SubsetSettings
 from tagseg.runtime.settings import Distinct, Seed, Settings
 from tagseg.segmentation.settings import CrfSettings, InferenceSettings, ProxyCrfSettings
 from tagseg.training.settings import Module, Rate, TrainingSettings
@@ -225,6 +225,7 @@ class Config(Settings, Generic[Dataset]):
     ablation: LayersSection = LayersSection()
     subsets: SubsetSettings = SubsetSettings()
     patterns: PatternSettings = PatternSettings()
+    masks: MaskSettings = MaskSettings()
     classifier: ClassifierSection = ClassifierSection()
     features: FeatureSettings = FeatureSettings()
     cam: CamSettings = CamSettings()
