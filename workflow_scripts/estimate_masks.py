@@ -1,6 +1,6 @@
 """Estimate the masks of one shard from features and class patterns: Algorithm 1 of the paper.
 
-With the shard's file of CAM, pixels that several classes claim go to the one with the largest share; else they are void.
+With the shard's CAM, pixels that several classes claim go to the one with the largest share; else they are void.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -17,7 +17,8 @@ from tagseg.models.networks import remove_stride
 from tagseg.models.nodes import CAM_SEED, canonical_node
 from tagseg.models.registry import NETWORKS, architecture
 from tagseg.models.settings import ClassifierSettings
-from tagseg.models.torchvision_compat import torchvision
+from tagseg.models.torchvision_compat import timm, torchvision
+from tagseg.models.weights import Weights
 from tagseg.runtime.errors import TagsegError
 from tagseg.storage.checkpoints import describe, save_checkpoint
 
@@ -110,7 +111,8 @@ def test_the_configuration_is_checked_without_torch(module):
         ("", 32, None, "resnet18.*vgg16.*timm:<name>"),
         ("timm:resnet7t", 32, None, "no such network"),
         ("timm:mobilenetv3_small_050", 16, None, "no output stride 16. Set output_stride: 32"),
-        ("timm:vit_tiny_patch16_224", 32, None, "Use a convolutional network"),
+        ("timm:hiera_tiny_224", 32, None, "takes images of one size alone"),
+        ("timm:vit_tiny_patch16_224", 16, "blocks.12", r"'blocks\.12': not in this backbone.*blocks\.0"),
     ],
 )
 def test_backbones_that_cannot_be_built_have_a_clear_error(name, stride, node, message):
@@ -123,7 +125,7 @@ CLASSIFIED = RESNETS | {  # pooled node, its channels, available strides
     "resnet18": ("layer4", 512, (8, 16, 32)),
     "resnet34": ("layer4", 512, (8, 16, 32)),
     "vgg16": ("features.30", 512, (8, 16, 32)),
-    "efficientnet_lite0": ("bn2", 1280, (8, 16, 32)),
+    **{f"efficientnet_lite{n}": ("bn2", 1280, (8, 16, 32)) for n in range(3)},
     "timm:convnext_atto": ("stages.3", 320, (8, 16, 32)),
     "timm:mobilenetv3_small_050": ("blocks.5", 288, (32,)),
 }
@@ -222,3 +224,42 @@ def test_features_after_the_trained_layers_are_refused():
     settings = ClassifierSettings(backbone="timm:mobilenetv3_small_050", weights=None, output_stride=32)
     with torch.device("meta"), pytest.raises(TagsegError, match="conv_head.*comes after"):
         feature_extractor(Classifier(settings, 3), "conv_head")  # its random convolution follows the pooled one
+
+
+@pytest.mark.parametrize(("name", "stride", "prefix"), [
+    ("vit_tiny_patch16_224", 16, 1), ("vit_small_patch14_reg4_dinov2", 14, 5), 
+    ("eva02_tiny_patch14_224", 14, 1),
+])  # fmt: skip
+def test_maps_of_a_transformer_are_the_patch_tokens_of_timm(name, stride, prefix):
+    """A whole multiple of the stride: the tokens without class and register tokens, in rows."""
+    torch.manual_seed(0)
+    own = timm.create_model(name, dynamic_img_size=True).eval()
+    images = torch.rand(2, 3, 4 * stride, 6 * stride) * 255
+    for node, tokens in (("norm", own.forward_features), ("blocks.3", None)):
+        backbone = build_backbone(f"timm:{name}", Weights("own", own.state_dict()), 16, node).eval()
+        with torch.no_grad():
+            normal = (images - backbone.mean) / backbone.std
+            expected = tokens(normal)[:, prefix:] if tokens else _after_block(own, 3, normal)[:, prefix:]
+            maps = backbone(images)
+        assert maps.shape[2:] == (4, 6) and backbone.channels == own.embed_dim
+        torch.testing.assert_close(maps.flatten(2).transpose(1, 2), expected, rtol=1e-4, atol=1e-4)
+
+
+def _after_block(network, block, images):
+    found = []
+    handle = network.blocks[block].register_forward_hook(lambda _module, _inputs, output: found.append(output))
+    network.forward_features(images)
+    handle.remove()
+    return found[0]
+
+
+def test_images_for_a_transformer_are_resized_to_a_multiple_of_its_stride():
+    backbone = build_backbone("timm:vit_tiny_patch16_224", None, 16).eval()
+    with torch.no_grad():
+        assert backbone(torch.rand(1, 3, 100, 70)).shape == (1, 192, 6, 4)
+
+
+def test_swin_gives_maps_of_its_last_stage():
+    backbone = build_backbone("timm:swin_tiny_patch4_window7_224", None, 32, "layers.2").eval()
+    with torch.no_grad():
+        assert backbone(torch.rand(1, 3, 96, 160)).shape == (1, 384, 6, 10)

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from tagseg.models.networks import Architecture
+from tagseg.models.networks import Architecture, MapsOf
 from tagseg.models.nodes import canonical_node
 from tagseg.models.registry import architecture
 from tagseg.models.torchvision_compat import create_feature_extractor
@@ -24,7 +24,7 @@ class Backbone(nn.Module):
 
     def __init__(self, network: nn.Module, node: str, architecture: Architecture) -> None:
         super().__init__()
-        self.network = _up_to(network, node)
+        self.network, self._maps = _up_to(network, node, architecture)
         for name in ("mean", "std"):
             statistics = 255 * torch.tensor(getattr(architecture, name)).view(1, 3, 1, 1)
             self.register_buffer(name, statistics, persistent=False)
@@ -33,15 +33,15 @@ class Backbone(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Return the feature maps (N, C, h, w) of images (N, 3, H, W) in [0, 255]."""
         images = images.to(memory_format=torch.channels_last)
-        return self.network((images - self.mean) / self.std)["node"]
+        return self._maps(self.network, (images - self.mean) / self.std)
 
     @torch.no_grad()
     def _count_channels(self, node: str) -> int:
         training = self.training
         try:
             maps = self.eval()(torch.zeros(1, 3, 64, 64))
-        except AssertionError:  # vision transformers with a fixed input size
-            raise TagsegError("backbone: requires a fixed image size. Use a convolutional network.") from None
+        except AssertionError:  # a fixed input size
+            raise TagsegError("backbone: requires a fixed image size. Use another network.") from None
         self.train(training)
         if maps.dim() != 4:
             raise TagsegError(f"node {node!r}: no feature maps. Use a node before the pooling.")
@@ -72,9 +72,12 @@ def build_backbone(name: str, weights: str | Weights | None, output_stride: int,
     return Backbone(network, canonical_node(node) if node else known.classified, known)
 
 
-def _up_to(network: nn.Module, node: str) -> nn.Module:
+def _up_to(network: nn.Module, node: str, architecture: Architecture) -> tuple[nn.Module, MapsOf]:
+    """Return the network up to a node, and what computes its maps."""
     try:
-        return create_feature_extractor(network, {node: "node"})
+        if architecture.up_to:
+            return network, architecture.up_to(network, node)
+        return create_feature_extractor(network, {node: "node"}), lambda network, images: network(images)["node"]
     except ValueError as error:
         blocks = [name for name, module in network.named_modules() if "." in name and any(module.children())]
         ends = [f"{name}.0 to {name}.{len(list(rows.children())) - 1}" for name, rows in network.named_children()]

@@ -9,12 +9,15 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from tagseg.models.torchvision_compat import timm, torchvision
 from tagseg.runtime.errors import TagsegError
 from tagseg.storage.torch_files import read_state
 
 Triple = tuple[float, float, float]
+MapsOf = Callable[[nn.Module, Tensor], Tensor]
+"""Returns a network's maps (N, C, h, w) of normalised images (N, 3, H, W)."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +25,8 @@ class Architecture:
     """How a backbone is built for an output stride, its ImageNet weights and its default nodes.
 
     The segmenter's head follows `last_block`; the classifier pools `classified` (it differs where another
-    convolution precedes the pooling). `mean` and `std` normalise images scaled to [0, 1].
+    convolution or a norm precedes the pooling). `mean` and `std` normalise images scaled to [0, 1]. Of a transformer,
+    `up_to` gives what computes the maps; others are cut by their graph.
     """
 
     build: Callable[[int], nn.Module]
@@ -31,6 +35,7 @@ class Architecture:
     classified: str
     mean: Triple = (0.485, 0.456, 0.406)
     std: Triple = (0.229, 0.224, 0.225)
+    up_to: Callable[[nn.Module, str], MapsOf] | None = None
 
 
 def _torchvision_weights(enum: str) -> Callable[[], Mapping[str, Tensor]]:
@@ -139,7 +144,9 @@ def timm_network(name: str) -> Architecture:
         raise TagsegError(f"backbone timm:{name}: timm {timm.__version__} has no such network. Use another name.")
     probe = cast(Any, timm.create_model(name))
     if not getattr(probe, "feature_info", None):
-        raise TagsegError(f"backbone timm:{name}: no feature maps. Use a convolutional network.")
+        raise TagsegError(f"backbone timm:{name}: no feature maps. Use another network.")
+    if hasattr(probe, "patch_embed") and hasattr(probe, "forward_intermediates"):
+        return transformer(name, probe.default_cfg)
 
     def build(output_stride: int) -> nn.Module:
         if output_stride == 32:  # the default; many networks do not accept the argument
@@ -151,8 +158,48 @@ def timm_network(name: str) -> Architecture:
                 f"backbone timm:{name}: has no output stride {output_stride}. Set output_stride: 32."
             ) from None
 
-    def weights() -> Mapping[str, Tensor]:
-        return timm.create_model(name, pretrained=True).state_dict()
-
     config, block = probe.default_cfg, probe.feature_info[-1]["module"]
-    return Architecture(build, weights, block, block, tuple(config["mean"]), tuple(config["std"]))
+    return Architecture(build, _timm_weights(name), block, block, tuple(config["mean"]), tuple(config["std"]))
+
+
+def _timm_weights(name: str) -> Callable[[], Mapping[str, Tensor]]:
+    return lambda: timm.create_model(name, pretrained=True).state_dict()
+
+
+def transformer(name: str, config: Mapping[str, Any]) -> Architecture:
+    """Return the architecture of a transformer of timm (ViT, DINO, CLIP, SigLIP, EVA, Swin).
+
+    Its maps are the patch tokens, without class and register tokens. The stride is that of its patches; `output_stride`
+    does not change it. Raises TagsegError if it has one input size alone.
+    """
+
+    def build(output_stride: int) -> nn.Module:
+        try:
+            return timm.create_model(name, dynamic_img_size=True)
+        except TypeError:
+            raise TagsegError(f"backbone timm:{name}: takes images of one size alone. Use another network.") from None
+
+    last = str(cast(Any, build(32)).feature_info[-1]["module"])
+    statistics = (tuple(config["mean"]), tuple(config["std"]))
+    return Architecture(build, _timm_weights(name), last, "norm", *statistics, up_to=_tokens_up_to)
+
+
+def _tokens_up_to(network: Any, node: str) -> MapsOf:
+    """Cut a transformer after a block, or after its last one with the final norm (the node "norm").
+
+    Returns what computes the maps. Images are resized to the nearest multiple of the stride. Raises
+    ValueError if there is no such node.
+    """
+    nodes = [info["module"] for info in network.feature_info]
+    stride = network.feature_info[-1]["reduction"]
+    index = len(nodes) - 1 if node == "norm" else nodes.index(node)
+    network.prune_intermediate_layers([index], prune_norm=node != "norm", prune_head=True)
+
+    def maps(network: Any, images: Tensor) -> Tensor:
+        size = [max(1, round(side / stride)) * stride for side in images.shape[2:]]
+        if size != list(images.shape[2:]):
+            images = functional.interpolate(images, size, mode="bilinear", align_corners=False, antialias=True)
+        options = {"output_fmt": "NCHW", "intermediates_only": True, "norm": node == "norm"}
+        return network.forward_intermediates(images, indices=[index], **options)[-1]
+
+    return maps
