@@ -11,7 +11,14 @@ from tagseg.models.backbones import architecture, build_backbone
 from tagseg.training.loop import freeze
 
 ROOT = Path(__file__).parents[2]
-STACKS = [[], ["photos.yaml"], ["photos.yaml", "resnet50.yaml"], ["voc2012.yaml"], ["coco2017.yaml"]]
+STACKS = [
+    [],
+    ["photos.yaml"],
+    ["photos.yaml", "resnet50.yaml"],
+    ["photos.yaml", "dinov2.yaml"],
+    ["voc2012.yaml"],
+    ["coco2017.yaml"],
+]
 
 
 @pytest.fixture(params=STACKS, ids=str)
