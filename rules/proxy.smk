@@ -7,7 +7,7 @@ rule estimate_masks:
         INDEX,
         features=plan.features_for,
         patterns=rules.find_patterns.output[0],
-        cam=rules.compute_cam.output[0] if settings.masks.conflicts == "cam" else [],
+        cam=rules.compute_cam.output[0] if settings.masks.needs_cam else [],
     output:
         directory(f"{RUN}/seed_masks/{{layer}}/shard-{{shard}}"),
     log:
@@ -23,13 +23,15 @@ rule estimate_masks:
         mem_mb=2000,
         runtime=240,
     params:
+        settings=stages.seed_settings(),
         index=subpath(input[0], parent=True),
         shards=settings.shards,
         code=code("estimate_masks"),
     message:
         "masks of {wildcards.layer}, shard {wildcards.shard}"
     shell:
-        'python "$TAGSEG_SCRIPTS"/estimate_masks.py --index {params.index:q} --features {input.features:q}'
+        'python "$TAGSEG_SCRIPTS"/estimate_masks.py --index {params.index:q} --settings {params.settings:q}'
+        " --features {input.features:q}"
         " --patterns {input.patterns:q} --shard {wildcards.shard} --shards {params.shards}"
         " --cam {input.cam:q} --masks {output:q} 2> {log:q}"
 

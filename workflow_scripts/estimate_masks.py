@@ -1,6 +1,6 @@
 """Estimate the masks of one shard from features and class patterns: Algorithm 1 of the paper.
 
-With the shard's CAM, pixels that several classes claim go to the one with the largest share; else they are void.
+With the shard's CAM, it decides which of several classes a pixel is, and stands in for weak patterns.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,6 +11,7 @@ import numpy as np
 from tagseg.patterns.algorithm_1 import pattern_seed
 from tagseg.patterns.class_patterns import ClassPattern, patterns_classifier, patterns_digest, read_patterns
 from tagseg.patterns.moments import open_shards
+from tagseg.patterns.settings import SeedStage
 from tagseg.runtime import commandline
 from tagseg.runtime.errors import TagsegError
 from tagseg.storage.cam_shards import CamMaps, cam_provenance, read_cam
@@ -22,7 +23,14 @@ from tagseg.storage.provenance import common_provenance
 
 @commandline.command
 def main(
-    index: Path, shard: int, shards: int, features: list[Path], patterns: Path, masks: Path, cam: list[Path]
+    index: Path,
+    settings: SeedStage,
+    shard: int,
+    shards: int,
+    features: list[Path],
+    patterns: Path,
+    cam: list[Path],
+    masks: Path,
 ) -> None:
     known = read_index(index)
     rows = known.shard("train", shard, shards)
@@ -33,7 +41,8 @@ def main(
         origins: dict[str | Path, str] = {patterns: patterns_classifier(patterns), maps.path: maps.origin}
         common_provenance(origins | {path: cam_provenance(path) for path in cam}, "classifier")
         cams = read_cam(cam[0]) if cam else None
-        write_mask_shard(masks, masks_of(rows, known, maps, by_class, cams), patterns_digest(patterns))
+        seeds = masks_of(rows, known, maps, by_class, settings, cams)
+        write_mask_shard(masks, seeds, patterns_digest(patterns))
 
 
 def masks_of(
@@ -41,13 +50,14 @@ def masks_of(
     index: Index,
     shard: MapShard,
     patterns: Mapping[str, ClassPattern],
+    settings: SeedStage,
     cams: CamMaps | None,
 ) -> Iterator[tuple[str, np.ndarray]]:
-    """Yield the id and the labels uint8 (height, width) of each image of the shard; CAM decides conflicts, if given."""
+    """Yield the id and the labels uint8 (height, width) of each image of the shard."""
     for position, row in enumerate(commandline.progress(rows, "masks")):
         of_tags = {index.classes.index(tag): patterns[tag] for tag in row.tags}
         own = cams.get(row.id, {}) if cams is not None else None
-        yield row.id, pattern_seed(of_tags, shard.maps(position).values(), row.height, row.width, own)
+        yield row.id, pattern_seed(of_tags, shard.maps(position).values(), row.height, row.width, settings, own)
 
 
 if __name__ == "__main__":

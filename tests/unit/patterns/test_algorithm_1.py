@@ -7,6 +7,7 @@ import pytest
 
 from tagseg.patterns.algorithm_1 import algorithm_1, cam_seed, pattern_seed, project_views
 from tagseg.patterns.class_patterns import ClassPattern
+from tagseg.patterns.settings import SeedStage
 
 VOID = 255
 
@@ -86,9 +87,21 @@ def test_cams_are_enlarged_and_clipped_before_they_decide():
     q = {c: enlarge_by_loop(project_by_loop(one, maps[0]), 9, 13) for c, one in patterns.items()}
     large = {c: np.maximum(enlarge_by_loop(cam, 9, 13), 0) for c, cam in cams.items()}
     expected = algorithm_1(q, {c: one / one.max() for c, one in large.items()})
-    decided = pattern_seed(patterns, maps, 9, 13, cams)
+    decided = pattern_seed(patterns, maps, 9, 13, SeedStage(least_correlation=0.0), cams)
     assert (decided != expected).sum() <= 1, "two shares of 0 are equal"
     assert VOID not in decided and VOID in pattern_seed(patterns, maps, 9, 13)
+
+
+def test_a_weak_pattern_is_replaced_by_the_cam():
+    rng = np.random.default_rng(8)
+    patterns = {c: replace(random_pattern(rng, 5), mask_correlation=m) for c, m in ((2, 0.32), (9, 0.34))}
+    maps = [rng.normal(size=(5, 4, 4)).astype(np.float16)]
+    cams = {c: rng.normal(size=(4, 4)).astype(np.float32) for c in patterns}
+    large = {c: np.maximum(enlarge_by_loop(cam, 9, 13), 0) for c, cam in cams.items()}
+    q = {2: large[2] / large[2].max() - 0.2, 9: enlarge_by_loop(project_by_loop(patterns[9], maps[0]), 9, 13)}
+    seed = pattern_seed(patterns, maps, 9, 13, SeedStage(conflicts="void"), cams)
+    np.testing.assert_array_equal(seed, algorithm_1_by_loop(q))
+    assert {2, 9, VOID} <= set(np.unique(seed))
 
 
 @pytest.mark.parametrize("offset", [0.0, 1e3])

@@ -147,6 +147,7 @@ def estimate(folder, layer, shard=1, order=tuple(FEATURES)):
     features = [folder / f"{one}-1.h5" for one in order]
     line = ["--index", folder / "index", "--features", *features, "--shard", shard, "--shards", SHARDS]
     masks = folder / "estimated"
+    line += ["--settings", {"conflicts": "void", "least_correlation": 0.0}]
     run_script(estimate_masks, *line, "--cam", "--patterns", folder / "patterns" / layer, "--masks", masks)
     return {name: file.read() for name, file in read_mask_shards([masks]).items()}
 

@@ -5,10 +5,12 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from tagseg.patterns.class_patterns import ClassPattern
+from tagseg.patterns.settings import SeedStage
 from tagseg.storage.cam_shards import fraction_of_maximum
 from tagseg.storage.images import VOID, resize_map
 
 BACKGROUND_LABEL = 0
+PAPER_SEED = SeedStage(conflicts="void", least_correlation=0.0)
 
 
 def algorithm_1(projections: Mapping[int, np.ndarray], shares: Mapping[int, np.ndarray] | None = None) -> np.ndarray:
@@ -43,22 +45,30 @@ def pattern_seed(
     maps: Iterable[np.ndarray],
     height: int,
     width: int,
+    settings: SeedStage = PAPER_SEED,
     cams: Mapping[int, np.ndarray] | None = None,
 ) -> np.ndarray:
     """Return the labels uint8 (height, width) that Algorithm 1 gives one image.
 
-    `patterns` maps the class index of each tag to its pattern; `maps` are the features of the views. Pixels
-    between the background threshold and the object threshold of a class are void. `cams`, the CAM (h, w) of each tag,
-    decide between classes; without them such pixels are void.
+    `patterns` maps the class index of each tag to its pattern; `maps` are the features of the views, `cams` the CAM
+    (h, w) of each tag, if `settings` use it. Pixels between the background threshold and the object threshold of a
+    class are void. A class with a weak pattern has its CAM as a fraction of the maximum in place of q_c.
     """
     if not patterns:  # the image shows none of the classes
         return np.full((height, width), BACKGROUND_LABEL, np.uint8)
-    maps = list(maps)
-    q = {label: project_views(pattern, maps, height, width) for label, pattern in patterns.items()}
-    shares = cams and {label: fraction_of_maximum(resize_map(cams[label], height, width)) for label in q}
-    mask = algorithm_1({label: q[label] - np.float32(patterns[label].object_threshold) for label in q}, shares)
-    lenient = algorithm_1({label: q[label] - np.float32(patterns[label].background_threshold) for label in q})
-    mask[(mask == BACKGROUND_LABEL) & (lenient != BACKGROUND_LABEL)] = VOID
+    maps, shares = list(maps), {}
+    if cams is not None:
+        shares = {label: fraction_of_maximum(resize_map(cams[label], height, width)) for label in patterns}
+    above, lenient = {}, {}
+    for label, pattern in patterns.items():
+        if pattern.mask_correlation < settings.least_correlation:
+            above[label] = lenient[label] = shares[label] - np.float32(settings.background_threshold)
+        else:
+            q = project_views(pattern, maps, height, width)
+            above[label] = q - np.float32(pattern.object_threshold)
+            lenient[label] = q - np.float32(pattern.background_threshold)
+    mask = algorithm_1(above, shares if settings.conflicts == "cam" else None)
+    mask[(mask == BACKGROUND_LABEL) & (algorithm_1(lenient) != BACKGROUND_LABEL)] = VOID
     return mask
 
 

@@ -45,14 +45,37 @@ class PatternSettings(Settings):
     )
 
 
-class MaskSettings(Settings):
-    """From projections to proxy masks of images with several tags."""
+class SeedSettings(Settings):
+    """From projections to seed masks."""
 
     conflicts: Literal["cam", "void"] = Field(
         "cam",
         description="pixels that several tags claim: cam: the class with the largest share of its CAM's maximum; "
         "void: uncertain, as in the paper",
     )
+    least_correlation: float = Field(
+        0.33,
+        ge=0,
+        le=1,
+        description="a class whose masks correlate less with its CAM, mostly one of few images, has the CAM in place "
+        "of its pattern; 0: never, as in the paper",
+    )
+
+    @property
+    def needs_cam(self) -> bool:
+        """Return whether the CAM decides about any pixel."""
+        return self.conflicts == "cam" or self.least_correlation > 0
+
+
+class SeedStage(SeedSettings):
+    """Settings of the stage estimate_masks: with the threshold of the CAM seed."""
+
+    background_threshold: float = Field(0.2, ge=0, lt=1)
+
+
+class MaskSettings(SeedSettings):
+    """From projections to proxy masks."""
+
     refined: Literal["all", "single_class"] = Field(
         "all", description="images whose masks the dense CRF refines: all, or those of a single class, as in the paper"
     )

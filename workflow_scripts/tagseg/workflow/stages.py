@@ -89,6 +89,11 @@ class Stages:
         """Return the settings of the classifier's forward pass."""
         return as_json(**self.config.features.model_dump(), deterministic=self.config.deterministic)
 
+    def seed_settings(self) -> str:
+        """Return how projections become seed masks."""
+        masks = self.config.masks.model_dump(exclude={"refined"})
+        return as_json(**masks, background_threshold=self.config.cam.background_threshold)
+
     def training_settings(self, network: Any, training: Any) -> str:
         """Return the settings of a training."""
         config = self.config
