@@ -168,6 +168,7 @@ CHANGES: dict[str, Plan] = {
     "`subsets.random_seed`, to that of the run": setting("subsets.random_seed", 0),
     "`random_seed`": setting("random_seed", 1),
     "`patterns.threshold`": setting("patterns.threshold", "mean"),
+    "`masks.conflicts`": setting("masks.conflicts", "void"),
     "`features.sizes`": setting("features.sizes", [64, 96]),
     "`classifier.training.epochs`": setting("classifier.training.epochs", 2),
     "`crf.proxy.iterations`": setting("crf.proxy.iterations", 3),

@@ -93,7 +93,6 @@ MORE = {"seeds": ["blocks.5.0", "blocks.5.1"], "networks": LONGER}
 
 COMPUTED = {
     "nothing": ((), {}, Counter()),
-    "a setting of the ablation": (["all"], {"cam": {"background_threshold": 0.3}}, Counter(render_report=1)),
     "a layer of the ablation, whose proxy masks exist": (
         ["all"], {"layer": "blocks.6"},
         Counter(train_segmenter=2, compute_logits=6, decide_masks=6, score_predictions=2, render_report=1),
