@@ -72,6 +72,16 @@ def _handled(handler: Callable[[int, object], None]) -> Iterator[None]:
             signal.signal(number, old or signal.SIG_DFL)
 
 
+@contextmanager
+def signals_blocked() -> Iterator[None]:
+    """Let signals wait until the block ends; processes and threads that are started in it never get them."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def begin_pool_process() -> None:
     """Prepare a process of a pool: it ends at once with a signal, and soon after its parent.
 

@@ -61,11 +61,10 @@ class EpochSoFar:
 
 
 def obey_parent_only(_worker: int) -> None:
-    """Let a process that loads images ignore all signals except its parent's.
+    """Let a process that loads images, started with signals blocked, obey its parent's alone.
 
     A scheduler signals every process; the training then finishes its step and ends the loading processes.
     """
-    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     threading.Thread(target=_end_on_signal_of, args=(os.getppid(),), daemon=True).start()
 
 

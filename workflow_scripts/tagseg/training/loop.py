@@ -18,7 +18,7 @@ from tagseg.models.backbones import Network
 from tagseg.runtime.commandline import progress
 from tagseg.runtime.devices import autocast
 from tagseg.runtime.errors import TagsegError
-from tagseg.runtime.signals import SignalFlag, signals_noted
+from tagseg.runtime.signals import SignalFlag, signals_blocked, signals_noted
 from tagseg.training.augmentation import TrainingSet
 from tagseg.training.distributed import data_parallel, gathered, gradients_stay_local, processes, summed
 from tagseg.training.epochs import EpochBatches, EpochSoFar, clear_loader_errors, obey_parent_only
@@ -123,7 +123,8 @@ class Training:
         A resumed one must not take another.
         """
         random = random_state(self.where)
-        batches = iter(self._loader)
+        with signals_blocked():  # the loading processes keep it so: torch starts threads in them at once
+            batches = iter(self._loader)
         if self.so_far.steps or (self._loader.persistent_workers and self.epoch):
             set_random_state(random, self.where)
         return batches
