@@ -48,23 +48,11 @@ def index_coco(
     files = find_halves(root, named)
     if files["train"] == files["val"]:
         del files["val"]
-    names_of_files = {split: name_of(root, file.json) for split, file in files.items()}
-    halves: dict[str, Annotations] = {}
-    problems: list[Problem] = []
-    for split, file in files.items():
-        with collected(problems, file.json):
-            halves[split] = read_annotations(root, file.json, segmentations=False)
-    raise_any(root, problems)
+    halves = _read_halves(root, files)
+    problems = _problems_of(root, files, halves) + (_count_problems(halves) if counts_known else [])
     classes = CocoClasses(root, halves, problems)
-    for split, half in halves.items():
-        problems += [Problem(names_of_files[split], 0, text) for text in _contradictions(half)]
-        problems += _missing_files(files[split], half)
-    if "val" in halves:
-        texts = _common_problems(halves["train"], halves["val"])
-        problems += [Problem(names_of_files["val"], 0, text) for text in texts]
-    with collected(problems, names_of_files["train"]):
-        check_class_names(classes.names, names_of_files["train"])
-    problems += _count_problems(halves) if counts_known else []
+    with collected(problems, name := name_of(root, files["train"].json)):
+        check_class_names(classes.names, name)
     raise_any(root, problems)
     rows = [row for split, half in halves.items() for row in _records(files[split], split, half, classes, crowd)]
     if "val" not in halves:
@@ -74,6 +62,28 @@ def index_coco(
         rows = list(reading.readable(rows, problems))
         raise_any(root, problems)
     return Index((BACKGROUND, *classes.names), tuple(sorted(rows, key=lambda row: row.id)))
+
+
+def _read_halves(root: Path, files: Mapping[str, Half]) -> dict[str, Annotations]:
+    halves: dict[str, Annotations] = {}
+    problems: list[Problem] = []
+    for split, file in files.items():
+        with collected(problems, file.json):
+            halves[split] = read_annotations(root, file.json, segmentations=False)
+    raise_any(root, problems)
+    return halves
+
+
+def _problems_of(root: Path, files: Mapping[str, Half], halves: Mapping[str, Annotations]) -> list[Problem]:
+    """Return contradictions in the annotation files and between them, and missing images."""
+    problems: list[Problem] = []
+    for split, half in halves.items():
+        texts = [*_contradictions(half)]
+        if split == "val":
+            texts += _common_problems(halves["train"], half)
+        problems += [Problem(name_of(root, files[split].json), 0, text) for text in texts]
+        problems += _missing_files(files[split], half)
+    return problems
 
 
 class CocoClasses:

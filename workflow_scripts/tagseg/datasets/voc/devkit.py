@@ -108,7 +108,7 @@ def index_voc(
     names = _class_names(devkit, written, counts_known, problems)
     reading.notes += names.notes
     tags = {name: names.tags(own) for name, own in written.items()}
-    classes = names.names if counts_known else _with_train_images(devkit, names.names, entries, tags, reading.notes)
+    classes = _with_train_images(devkit, names.names, entries, tags, reading.notes)
     images = _images(entries, tags, classes, reading, problems)
     if counts_known:
         train = [tags.get(one.name) for one in entries if one.split == "train"]
