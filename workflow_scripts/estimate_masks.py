@@ -3,6 +3,7 @@
 With the shard's CAM, it decides which of several classes a pixel is, and stands in for weak patterns.
 """
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -21,6 +22,9 @@ from tagseg.storage.mask_shards import write_mask_shard
 from tagseg.storage.provenance import common_provenance
 
 
+log = logging.getLogger(__name__)
+
+
 @commandline.command
 def main(
     index: Path,
@@ -35,6 +39,8 @@ def main(
     known = read_index(index)
     rows = known.shard("train", shard, shards)
     by_class, node = read_patterns(patterns)
+    if weak := [tag for tag, one in by_class.items() if one.mask_correlation < settings.least_correlation]:
+        log.info("weak patterns, the CAM stands in for them: %s", ", ".join(weak))
     with open_shards(features, node) as (maps,):
         if maps.ids != tuple(row.id for row in rows):
             raise TagsegError(f"{maps.path}: its image ids differ from the index. Delete it and run again.")

@@ -100,9 +100,7 @@ class CrfSection(Settings):
         description="sxy is for images whose longer side has this many pixels, and scales with the image; null: no "
         "scaling",
     )
-    proxy: ProxyCrfSettings | None = Field(
-        ProxyCrfSettings(), description="on proxy masks of single-class images; null: none"
-    )
+    proxy: ProxyCrfSettings | None = Field(ProxyCrfSettings(), description="on proxy masks; null: none")
     test: CrfSettings | None = Field(CrfSettings(), description="on the softmax of the segmenter; null: none")
 
 
