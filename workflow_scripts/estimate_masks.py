@@ -21,7 +21,6 @@ from tagseg.storage.index import ImageRecord, Index, read_index
 from tagseg.storage.mask_shards import write_mask_shard
 from tagseg.storage.provenance import common_provenance
 
-
 log = logging.getLogger(__name__)
 
 
