@@ -1,6 +1,6 @@
 """Estimate the masks of one shard from features and class patterns: Algorithm 1 of the paper.
 
-With the shard's CAM, it decides which of several classes a pixel is, and stands in for weak patterns.
+If the shard's CAM is given, it decides between the classes that claim a pixel, and stands in for weak patterns.
 """
 
 import logging

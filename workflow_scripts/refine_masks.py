@@ -27,7 +27,7 @@ def main(
 
 
 def refine(task: tuple[ImageRecord, MaskFile, RefineStage]) -> np.ndarray:
-    """Return the labels uint8 (H, W) of one image, refined unless its count of tags is excluded."""
+    """Return the labels uint8 (H, W) of one image, refined if `stage.images` includes it."""
     row, file, stage = task
     mask = file.read()
     if stage.crf is None or (stage.images == "single_class" and len(row.tags) != 1):

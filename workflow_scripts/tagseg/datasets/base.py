@@ -26,7 +26,7 @@ def tidy_folder(folder: str) -> str:
 
 
 Folder = Annotated[str, Field(min_length=1), AfterValidator(tidy_folder)]
-Inside = Annotated[str, Field(min_length=1), AfterValidator(os.path.expanduser)]
+DataPath = Annotated[str, Field(min_length=1), AfterValidator(os.path.expanduser)]
 """A path relative to the data set's folder, or absolute."""
 
 

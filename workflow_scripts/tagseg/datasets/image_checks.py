@@ -113,7 +113,8 @@ def _with_size(task: tuple[ImageRecord, int]) -> tuple[ImageRecord, str] | Tagse
         height, width = read_image(row.path, max_pixels).shape[:2]
     except TagsegError as error:
         return error
-    if (row.width, row.height) in (UNKNOWN, (width, height), stored_size(row.path)):
+    size = (row.width, row.height)
+    if size in (UNKNOWN, (width, height)) or size == stored_size(row.path):
         return replace(row, width=width, height=height), digest(row.path)
     stated = f"the data set states {row.width}x{row.height}"
     return UnreadableImage(f"{row.path}: {width}x{height} pixels, but {stated}. Replace the image.")

@@ -146,7 +146,7 @@ def timm_network(name: str) -> Architecture:
     if not getattr(probe, "feature_info", None):
         raise TagsegError(f"backbone timm:{name}: no feature maps. Use another network.")
     if hasattr(probe, "patch_embed") and hasattr(probe, "forward_intermediates"):
-        return transformer(name, probe.default_cfg)
+        return transformer(name, probe)
 
     def build(output_stride: int) -> nn.Module:
         if output_stride == 32:  # the default; many networks do not accept the argument
@@ -166,11 +166,11 @@ def _timm_weights(name: str) -> Callable[[], Mapping[str, Tensor]]:
     return lambda: timm.create_model(name, pretrained=True).state_dict()
 
 
-def transformer(name: str, config: Mapping[str, Any]) -> Architecture:
+def transformer(name: str, probe: Any) -> Architecture:
     """Return the architecture of a transformer of timm (ViT, DINO, CLIP, SigLIP, EVA, Swin).
 
     Its maps are the patch tokens, without class and register tokens. The stride is that of its patches; `output_stride`
-    does not change it. Raises TagsegError if it has one input size alone.
+    does not change it. `probe` is the network as timm builds it; one with a single input size fails when it is built.
     """
 
     def build(output_stride: int) -> nn.Module:
@@ -179,9 +179,9 @@ def transformer(name: str, config: Mapping[str, Any]) -> Architecture:
         except TypeError:
             raise TagsegError(f"backbone timm:{name}: takes images of one size alone. Use another network.") from None
 
-    last = str(cast(Any, build(32)).feature_info[-1]["module"])
-    statistics = (tuple(config["mean"]), tuple(config["std"]))
-    return Architecture(build, _timm_weights(name), last, "norm", *statistics, up_to=_tokens_up_to)
+    config, last = probe.default_cfg, probe.feature_info[-1]["module"]
+    mean, std = tuple(config["mean"]), tuple(config["std"])
+    return Architecture(build, _timm_weights(name), last, "norm", mean, std, up_to=_tokens_up_to)
 
 
 def _tokens_up_to(network: Any, node: str) -> MapsOf:

@@ -45,6 +45,14 @@ class PatternSettings(Settings):
     )
 
 
+class CamSettings(Settings):
+    """Seed masks of class activation maps."""
+
+    background_threshold: float = Field(
+        0.2, ge=0, lt=1, description="fraction of the maximum below which a CAM seed is background"
+    )
+
+
 class SeedSettings(Settings):
     """From projections to seed masks."""
 
@@ -67,10 +75,8 @@ class SeedSettings(Settings):
         return self.conflicts == "cam" or self.least_correlation > 0
 
 
-class SeedStage(SeedSettings):
+class SeedStage(SeedSettings, CamSettings):
     """Settings of the stage estimate_masks: with the threshold of the CAM seed."""
-
-    background_threshold: float = Field(0.2, ge=0, lt=1)
 
 
 class MaskSettings(SeedSettings):
@@ -78,12 +84,4 @@ class MaskSettings(SeedSettings):
 
     refined: Literal["all", "single_class"] = Field(
         "all", description="images whose masks the dense CRF refines: all, or those of a single class, as in the paper"
-    )
-
-
-class CamSettings(Settings):
-    """Seed masks of class activation maps."""
-
-    background_threshold: float = Field(
-        0.2, ge=0, lt=1, description="fraction of the maximum below which a CAM seed is background"
     )

@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from tagseg.datasets.base import Adapter, DatasetSettings, Folder, Inside, PublishedArchive, below
+from tagseg.datasets.base import Adapter, DataPath, DatasetSettings, Folder, PublishedArchive, below
 from tagseg.datasets.coco.coco import index_coco
 from tagseg.datasets.coco.layout import FORMS, OTHER_NAMES, SPLITS, WHOLE_FORMS
 from tagseg.datasets.coco.masks import coco_ground_truth
@@ -24,14 +24,14 @@ class CocoSettings(DatasetSettings):
     kind: Literal["coco"] = "coco"
     root: Folder | None = Field(None, description="folder of your copy; null: fetched into fetch.folder")
     crowd: bool = Field(True, description="crowd regions give tags too")
-    train_json: Inside | None = Field(
+    train_json: DataPath | None = Field(
         None,
         description="annotations of train, relative to root or absolute; null: found by the names of COCO, Roboflow, "
         "CVAT or Label Studio",
     )
-    train_images: Inside | None = Field(None, description="folder of the images of train")
-    val_json: Inside | None = Field(None, description="annotations of val")
-    val_images: Inside | None = Field(None, description="folder of the images of val")
+    train_images: DataPath | None = Field(None, description="folder of the images of train")
+    val_json: DataPath | None = Field(None, description="annotations of val")
+    val_images: DataPath | None = Field(None, description="folder of the images of val")
     val_fraction: float = Field(0.2, gt=0, lt=1, description="fraction of val where one annotation file has all images")
     counts_known: bool = Field(False, description="fail unless the counts are those of the published set")
 

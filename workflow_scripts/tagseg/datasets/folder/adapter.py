@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from tagseg.datasets.base import Adapter, DatasetSettings, Inside, below
+from tagseg.datasets.base import Adapter, DataPath, DatasetSettings, below
 from tagseg.datasets.common import CLASS_LIST, MASK_FOLDER
 from tagseg.datasets.folder.reader import TABLES, index_photos, photos_ground_truth
 from tagseg.storage.index import Index
@@ -16,13 +16,13 @@ class FolderSettings(DatasetSettings):
 
     kind: Literal["photos"] = "photos"
     val_fraction: float = Field(0.2, gt=0, lt=1, description="fraction of val where the table has no split")
-    labels: Inside | None = Field(
+    labels: DataPath | None = Field(
         None,
         description="path of the table, relative to the folder or absolute; `folders`: one folder per class; null: "
         "labels.csv, .tsv or .jsonl if there is one, else folders",
     )
-    class_list: Inside = Field(CLASS_LIST, description="path of the class list, relative to the folder or absolute")
-    masks: Inside = Field(MASK_FOLDER, description="folder of ground-truth masks, relative to the folder or absolute")
+    class_list: DataPath = Field(CLASS_LIST, description="path of the class list, relative to the folder or absolute")
+    masks: DataPath = Field(MASK_FOLDER, description="folder of ground-truth masks, relative to the folder or absolute")
 
 
 class FolderAdapter(Adapter):
