@@ -10,7 +10,7 @@ from snakemake.exceptions import WorkflowError
 SCRIPTS = os.path.abspath(workflow.current_basedir.join("../workflow_scripts").get_path_or_uri(secret_free=False))
 sys.path.insert(0, SCRIPTS)
 
-from tagseg.models.nodes import AUTO, CAM_SEED, TRUE_SEED
+from tagseg.models.nodes import AUTO, CAM_SEED, OUR_SEED, TRUE_SEED
 from tagseg.runtime.errors import TagsegError
 from tagseg.runtime.threads import AUTO as AUTO_THREADS, MOST, THREADS
 from tagseg.workflow.paper_tables import PaperTables
@@ -25,7 +25,7 @@ except TagsegError as error:
 settings, stages, paper_tables = plan.config, Stages(plan), PaperTables(plan)
 RUN, INDEX, GROUND_TRUTH = plan.folder, plan.index, plan.ground_truth
 LAYER = settings.layer
-NODE = rf"(?!(?:{CAM_SEED}|{TRUE_SEED}|{AUTO})(?:/|$))[A-Za-z][A-Za-z0-9_.]*"
+NODE = rf"(?!(?:{CAM_SEED}|{OUR_SEED}|{TRUE_SEED}|{AUTO})(?:/|$))[A-Za-z][A-Za-z0-9_.]*"
 
 # The number of threads that compute changes last digits of results. It comes from the configuration, not from
 # --cores, and is no param: a new value re-runs nothing.

@@ -6,7 +6,7 @@ rule find_patterns:
     input:
         INDEX,
         subsets=rules.sample_subsets.output,
-        features=plan.shards(rules.extract_features.output[0]),
+        features=plan.features_of,
         cam=plan.shards(rules.compute_cam.output[0]),
     output:
         directory(f"{RUN}/patterns/{{layer}}"),
@@ -15,7 +15,7 @@ rule find_patterns:
     benchmark:
         f"{RUN}/benchmarks/find_patterns/{{layer}}.tsv"
     wildcard_constraints:
-        layer=NODE,
+        layer=rf"{NODE}|{OUR_SEED}",
     conda:
         "../envs/light.yaml"
     threads: COMPUTING
@@ -23,14 +23,15 @@ rule find_patterns:
         mem_mb=8000,
         runtime=240,
     params:
-        settings=as_json(**settings.patterns.model_dump()),
+        settings=stages.pattern_settings,
+        node=plan.node,
         index=subpath(input[0], parent=True),
         code=code("find_patterns"),
     message:
         "class patterns of {wildcards.layer}"
     shell:
         'python "$TAGSEG_SCRIPTS"/find_patterns.py --index {params.index:q} --settings {params.settings:q}'
-        " --node {wildcards.layer} --subsets {input.subsets:q} --features {input.features:q}"
+        " --node {params.node} --subsets {input.subsets:q} --features {input.features:q}"
         " --cam {input.cam:q} --patterns {output:q} --threads {threads} 2> {log:q}"
 
 

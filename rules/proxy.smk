@@ -7,7 +7,7 @@ rule estimate_masks:
         INDEX,
         features=plan.features_for,
         patterns=rules.find_patterns.output[0],
-        cam=rules.compute_cam.output[0] if settings.masks.needs_cam else [],
+        cam=plan.cam_for,
     output:
         directory(f"{RUN}/seed_masks/{{layer}}/shard-{{shard}}"),
     log:
@@ -15,7 +15,7 @@ rule estimate_masks:
     benchmark:
         f"{RUN}/benchmarks/estimate_masks/{{layer}}/shard-{{shard}}.tsv"
     wildcard_constraints:
-        layer=rf"{NODE}|{AUTO}",
+        layer=rf"{NODE}|{OUR_SEED}|{AUTO}",
     conda:
         "../envs/light.yaml"
     threads: 1
@@ -23,7 +23,7 @@ rule estimate_masks:
         mem_mb=2000,
         runtime=240,
     params:
-        settings=stages.seed_settings(),
+        settings=stages.seed_settings,
         index=subpath(input[0], parent=True),
         shards=settings.shards,
         code=code("estimate_masks"),
@@ -84,7 +84,7 @@ rule refine_masks:
         mem_mb=4000,
         runtime=480,
     params:
-        settings=as_json(**stages.crf_settings("proxy"), images=settings.masks.refined),
+        settings=stages.proxy_settings,
         index=subpath(input[0], parent=True),
         shards=settings.shards,
         code=code("refine_masks"),

@@ -22,6 +22,7 @@ from tagseg.training.augmentation import Augmentation, TrainingSet, tag_vector
 from tagseg.training.distributed import is_main, launch, process_group
 from tagseg.training.loop import Training
 from tagseg.training.losses import TagLoss
+from tagseg.training.pooled import HeadAlone, PooledSet, pooled_features
 from tagseg.training.resume import fingerprint, resumable_state
 from tagseg.training.settings import ClassifierStage, TrainingSettings
 from tagseg.workflow.code_digest import code_digest
@@ -39,16 +40,14 @@ def main(
     threads: int = 1,
     processes: int = 1,
 ) -> None:
-    launch(processes)
+    launch(1 if settings.training.frozen == "all" else processes)
     devices.prepare(threads, settings.deterministic)
     known = read_index(index)
     torch.manual_seed(settings.random_seed)
     classifier = Classifier(settings.network, len(known.classes))
     identity = fingerprint(settings, index, code_digest(__file__))
-    data = data_of(known, settings)
     with devices.device() as where, process_group(where), resumable_state(checkpoint) as state:
-        workers = devices.workers(where, threads)
-        epochs = Training(classifier, data, TagLoss(), settings.training, where, workers).run(state, identity)
+        epochs = training_of(classifier, known, settings, where, threads).run(state, identity)
         if is_main():
             precision = evaluate(classifier, known, settings.training, where)
             write_json(log, {"epochs": epochs, "device": devices.describe(where)})
@@ -57,15 +56,22 @@ def main(
             logger.info("mean average precision on %s: %.1f", precision["split"], precision["mean"])
 
 
-def data_of(index: Index, stage: ClassifierStage) -> TrainingSet:
-    """Return the train images with their tags as vectors."""
-    training, classes = stage.training, len(index.classes)
-    return TrainingSet(
-        index.of_split("train"),
-        Augmentation(training.input_size, training.scales, training.flip),
-        stage.random_seed,
-        lambda row: tag_vector(index.class_indices(row), classes),
-    )
+def training_of(
+    classifier: Classifier, index: Index, stage: ClassifierStage, where: torch.device, threads: int
+) -> Training:
+    """Return the training of the classifier on the train images and their tags.
+
+    If the whole backbone is frozen, its pooled features are computed once, and the head learns from them.
+    """
+    settings, rows = stage.training, index.of_split("train")
+    targets = {row.id: tag_vector(index.class_indices(row), len(index.classes)) for row in rows}
+    if settings.frozen == "all":
+        features = pooled_features(classifier.backbone, rows, settings, where, threads)
+        pooled = PooledSet(rows, settings, stage.random_seed, lambda row: targets[row.id], features)
+        return Training(HeadAlone(classifier), pooled, TagLoss(), settings, where)
+    augmentation = Augmentation(settings.input_size, settings.scales, settings.flip)
+    data = TrainingSet(rows, augmentation, stage.random_seed, lambda row: targets[row.id])
+    return Training(classifier, data, TagLoss(), settings, where, devices.workers(where, threads))
 
 
 @torch.no_grad()

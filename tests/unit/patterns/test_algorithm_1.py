@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tagseg.patterns.algorithm_1 import algorithm_1, cam_seed, pattern_seed, project_views
-from tagseg.patterns.class_patterns import ClassPattern
+from tagseg.patterns.class_patterns import ClassPattern, project
 from tagseg.patterns.settings import SeedStage
 
 VOID = 255
@@ -108,21 +108,24 @@ def test_a_weak_pattern_is_replaced_by_the_cam():
 def test_projection_is_equation_3(offset):
     # float32 keeps 6e-8 of a value of `offset`; the sum over 24 dimensions stays well within 1e-3.
     rng = np.random.default_rng(4)
-    pattern = random_pattern(rng, 24, offset)
+    patterns = [random_pattern(rng, 24, offset) for _ in range(3)]
     maps = rng.normal(offset, 1, size=(24, 5, 7)).astype(np.float16)
-    q = pattern.project(maps)
-    assert (q.dtype, q.shape) == (np.float32, (5, 7))
-    np.testing.assert_allclose(q, project_by_loop(pattern, maps), rtol=1e-5, atol=1e-5 + 1e-6 * offset)
+    q = project(patterns, maps)
+    assert (q.dtype, q.shape) == (np.float32, (3, 5, 7))
+    for pattern, one in zip(patterns, q, strict=True):
+        np.testing.assert_allclose(one, project_by_loop(pattern, maps), rtol=1e-5, atol=1e-5 + 1e-6 * offset)
+        np.testing.assert_allclose(pattern.project(maps), one, rtol=1e-5, atol=1e-5 + 1e-6 * offset)
 
 
 def test_views_are_enlarged_then_averaged():
     rng = np.random.default_rng(7)
-    pattern = random_pattern(rng, 5)
+    patterns = [random_pattern(rng, 5) for _ in range(2)]
     maps = [rng.normal(size=(5, h, w)).astype(np.float16) for h, w in ((3, 4), (5, 5), (2, 2))]
-    expected = np.mean([enlarge_by_loop(project_by_loop(pattern, one), 11, 14) for one in maps], axis=0)
-    q = project_views(pattern, maps, 11, 14)
-    assert (q.dtype, q.shape) == (np.float32, (11, 14))
-    np.testing.assert_allclose(q, expected, rtol=0, atol=1e-5)
+    projections = project_views(patterns, iter(maps), 11, 14)
+    for pattern, q in zip(patterns, projections, strict=True):
+        expected = np.mean([enlarge_by_loop(project_by_loop(pattern, one), 11, 14) for one in maps], axis=0)
+        assert (q.dtype, q.shape) == (np.float32, (11, 14))
+        np.testing.assert_allclose(q, expected, rtol=0, atol=1e-5)
 
 
 def seed_by_loop(patterns, q):

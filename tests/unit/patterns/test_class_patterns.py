@@ -88,17 +88,18 @@ def test_moments_and_pattern_are_those_of_numpy(features, moments, tag):
     descriptors, pattern = descriptors_of(features, tag), leading_pattern(moments[tag])
     covariance = np.cov(descriptors.T, bias=True)
     np.testing.assert_allclose(moments[tag].mean(), descriptors.mean(axis=0), rtol=1e-12)
-    tolerance = 1e-10 * np.abs(covariance).max()
+    # Gram matrices of a few images, of 2,800 float32 products a number, are float32.
+    tolerance = 1e-5 * np.abs(covariance).max()
     np.testing.assert_allclose(moments[tag].covariance(), covariance, rtol=0, atol=tolerance)
     values, vectors = np.linalg.eigh(covariance)
-    # Of either sign: the cosine of the angle between them is 1 up to 1e-10.
-    assert abs(pattern.eigenvector @ vectors[:, -1]) == pytest.approx(1, abs=1e-10)
+    sign = np.sign(pattern.eigenvector @ vectors[:, -1])
+    np.testing.assert_allclose(sign * pattern.eigenvector, vectors[:, -1], rtol=0, atol=1e-5)
     assert np.linalg.norm(pattern.eigenvector) == pytest.approx(1, abs=1e-12)
     expected = values[::-1][: patterns_module.COMPONENTS] / values.sum()
-    np.testing.assert_allclose(pattern.explained_variance, expected, rtol=0, atol=1e-10)
+    np.testing.assert_allclose(pattern.explained_variance, expected, rtol=0, atol=1e-6)
     assert pattern.positions == moments[tag].count == len(descriptors)
     projections = (descriptors - pattern.mean) @ pattern.eigenvector
-    assert pattern.deviation == pytest.approx(projections.std(), rel=1e-9)
+    assert pattern.deviation == pytest.approx(projections.std(), rel=1e-6)
 
 
 def random_moments(rng, dimension, positions):

@@ -73,7 +73,10 @@ MISTAKES = {
         [r"fetch\.archives\.sbd\.url: 'file:///etc/passwd'", r"fetch\.archives\.sbd\.md5: '0'",
          r"fetch\.archives\.voc2007: unknown key"]),
     "seeds that are no layer": (
-        {"layer": "cam", "ablation": {"layers": ["truth"]}}, ["layer: 'cam'", r"ablation\.layers\.0: 'truth'"]),
+        {"layer": "cam", "ablation": {"layers": ["truth", "ours"]}},
+        ["layer: 'cam'", r"ablation\.layers\.0: 'truth'", r"ablation\.layers\.1: 'ours'"]),
+    "our rules for a layer that is yet to be chosen": (
+        {"layer": "auto", "tables": {"seeds": ["ours"]}}, [r"tables\.seeds: ours: requires a layer that is not chosen"]),
     "floats for whole numbers": (
         {"shards": 2.0, "random_seed": 0.0, "features": {"sizes": [32.0]}},
         [r"shards: 2\.0: input should be a valid integer", r"random_seed: 0\.0", r"features\.sizes\.0: 32\.0"]),

@@ -9,6 +9,9 @@ CAM_SEED = "cam"
 TRUE_SEED = "truth"
 """Seed of proxy masks: the ground truth, for the upper bound."""
 
+OUR_SEED = "ours"
+"""Seed of proxy masks: class patterns of the run's layer under tagseg's default rules, whatever the run's own are."""
+
 AUTO = "auto"
 """In place of a node: the one that `choose_layer` chooses among the nodes of the ablation."""
 

@@ -1,10 +1,10 @@
 """Proxy ground truth: Algorithm 1 of the paper, and the CAM seeds for comparison."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from tagseg.patterns.class_patterns import ClassPattern
+from tagseg.patterns.class_patterns import ClassPattern, project
 from tagseg.patterns.settings import SeedStage
 from tagseg.storage.cam_shards import fraction_of_maximum
 from tagseg.storage.images import VOID, resize_map
@@ -30,14 +30,17 @@ def algorithm_1(projections: Mapping[int, np.ndarray], shares: Mapping[int, np.n
     return mask.astype(np.uint8)
 
 
-def project_views(pattern: ClassPattern, maps: Iterable[np.ndarray], height: int, width: int) -> np.ndarray:
-    """Return q_c at the size of the image, float32 (height, width), averaged over views.
+def project_views(
+    patterns: Sequence[ClassPattern], maps: Iterable[np.ndarray], height: int, width: int
+) -> list[np.ndarray]:
+    """Return q_c of each pattern at the size of the image, float32 (height, width), averaged over views.
 
     `maps` are the features (d, h, w) of the views of one image. Projections are resized before they are
     thresholded; the other way round, masks show the blocks of the feature map.
     """
-    resized = [resize_map(pattern.project(view), height, width) for view in maps]
-    return np.stack(resized).mean(axis=0, dtype=np.float32)
+    views = [project(patterns, view) for view in maps] if patterns else []
+    resized = ([resize_map(view[number], height, width) for view in views] for number in range(len(patterns)))
+    return [np.stack(one).mean(axis=0, dtype=np.float32) for one in resized]
 
 
 def pattern_seed(
@@ -56,17 +59,17 @@ def pattern_seed(
     """
     if not patterns:  # the image shows none of the classes
         return np.full((height, width), BACKGROUND_LABEL, np.uint8)
-    maps, shares = list(maps), {}
+    shares = {}
     if cams is not None:
         shares = {label: fraction_of_maximum(resize_map(cams[label], height, width)) for label in patterns}
-    above, lenient = {}, {}
-    for label, pattern in patterns.items():
-        if pattern.mask_correlation < settings.least_correlation:
-            above[label] = lenient[label] = shares[label] - np.float32(settings.background_threshold)
-        else:
-            q = project_views(pattern, maps, height, width)
-            above[label] = q - np.float32(pattern.object_threshold)
-            lenient[label] = q - np.float32(pattern.background_threshold)
+    strong = {label: one for label, one in patterns.items() if not one.mask_correlation < settings.least_correlation}
+    threshold = np.float32(settings.background_threshold)
+    weak = {label: shares[label] - threshold for label in patterns if label not in strong}
+    projections = project_views(list(strong.values()), maps, height, width)
+    above, lenient = dict(weak), dict(weak)
+    for (label, pattern), q in zip(strong.items(), projections, strict=True):
+        above[label] = q - np.float32(pattern.object_threshold)
+        lenient[label] = q - np.float32(pattern.background_threshold)
     mask = algorithm_1(above, shares if settings.conflicts == "cam" else None)
     mask[(mask == BACKGROUND_LABEL) & (algorithm_1(lenient) != BACKGROUND_LABEL)] = VOID
     return mask

@@ -1,6 +1,6 @@
 """Class patterns: projection of features (Eq. 3), reading and writing."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,10 +38,19 @@ class ClassPattern:
 
     def project(self, maps: np.ndarray) -> np.ndarray:
         """Return q_c (Eq. 3), float32 (h, w), of the features (d, h, w)."""
-        centred = np.array(maps, np.float32).reshape(len(self.mean), -1)
-        # Centred before the product: float32 loses the digits that a large mean has in common.
-        centred -= self.mean.astype(np.float32)[:, None]
-        return (self.eigenvector.astype(np.float32) @ centred).reshape(maps.shape[1:])
+        return project([self], maps)[0]
+
+
+def project(patterns: Sequence[ClassPattern], maps: np.ndarray) -> np.ndarray:
+    """Return q_c (Eq. 3) of several classes, float32 (classes, h, w), of the features (d, h, w)."""
+    # Centred before the product: float32 loses the digits that large means have in common.
+    shift = np.mean([pattern.mean for pattern in patterns], axis=0).astype(np.float32)
+    centred = np.array(maps, np.float32).reshape(len(shift), -1)
+    centred -= shift[:, None]
+    vectors = np.stack([pattern.eigenvector for pattern in patterns]).astype(np.float32)
+    offsets = np.array([pattern.eigenvector @ (shift - pattern.mean) for pattern in patterns], np.float32)
+    q = vectors @ centred + offsets[:, None]
+    return q.reshape(len(patterns), *maps.shape[1:])
 
 
 def write_patterns(folder: str | Path, patterns: Mapping[str, ClassPattern], node: str, classifier: str = "") -> None:

@@ -2,7 +2,8 @@
 
 One pass over the feature shards serves all classes: the moments of an image are computed once and added to
 every class whose subset holds it. Eq. 2 divides by K, the number of positions. The sums are centred on a
-shift near the mean, because sum(t t^T) - K mean mean^T cancels badly.
+shift near the mean, because sum(t t^T) - K mean mean^T cancels badly. Gram matrices of a few images are float32, which
+is then enough; they are summed in float64.
 """
 
 import contextlib
@@ -10,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from scipy.linalg.blas import dsyrk
+from scipy.linalg.blas import ssyrk
 from scipy.sparse.linalg import eigsh
 
 from tagseg.patterns.class_patterns import ClassPattern
@@ -21,14 +22,19 @@ COMPONENTS = 50
 """Number of components whose explained variance is kept (the paper's Figure 3)."""
 
 
+IMAGES_AT_ONCE = 8
+"""Images of the same classes whose descriptors make one Gram matrix."""
+
+
 class Moments:
     """Running count, sum and Gram matrix of descriptors (float64) about a fixed shift.
 
-    `mean()` and `covariance()` do not depend on the shift, but lose few digits only if it is near the mean.
+    `mean()` and `covariance()` do not depend on the shift, but lose few digits only if it is near the mean. It is
+    rounded to float32, so that subtracting it from descriptors near it is exact.
     """
 
     def __init__(self, shift: np.ndarray) -> None:
-        self.shift = np.asarray(shift, np.float64)
+        self.shift = np.asarray(shift, np.float32).astype(np.float64)
         self.count = 0
         self._sum = np.zeros(len(self.shift))
         self._upper = np.zeros((len(self.shift),) * 2, order="F")
@@ -51,16 +57,16 @@ class Moments:
 
 
 def image_moments(maps: Iterable[np.ndarray], shift: np.ndarray) -> tuple[int, np.ndarray, np.ndarray]:
-    """Return count, shifted sum (d,) and upper triangle of the shifted Gram matrix (d, d), float64.
+    """Return count, shifted sum float64 (d,) and upper triangle float32 (d, d) of the shifted Gram matrix.
 
-    `maps` are the views (d, h, w) of one image.
+    `maps` are views (d, h, w) of one image or several, `shift` is that of a Moments.
     """
-    views = [np.asarray(view, np.float64).reshape(len(shift), -1) for view in maps]
+    views = [np.asarray(view, np.float32).reshape(len(shift), -1) for view in maps]
     descriptors = np.concatenate(views, axis=1)
-    descriptors -= shift[:, None]
+    descriptors -= shift.astype(np.float32)[:, None]
     # A C-ordered (d, n) array is an F-ordered (n, d) one to BLAS, so that nothing is copied.
-    upper = dsyrk(1.0, descriptors.T, trans=1)
-    return descriptors.shape[1], descriptors.sum(axis=1), upper
+    upper = ssyrk(1.0, descriptors.T, trans=1)
+    return descriptors.shape[1], descriptors.sum(axis=1, dtype=np.float64), upper
 
 
 def class_moments(shards: Iterable[MapShard], subsets: Mapping[str, Sequence[str]]) -> dict[str, Moments]:
@@ -68,27 +74,36 @@ def class_moments(shards: Iterable[MapShard], subsets: Mapping[str, Sequence[str
 
     `subsets` maps a class to image ids. Raises TagsegError if no shard holds an image of a subset.
     """
-    missing = {name for ids in subsets.values() for name in ids}
-    members = {tag: frozenset(ids) for tag, ids in subsets.items()}
+    classes_of: dict[str, tuple[str, ...]] = {}
+    for tag, ids in subsets.items():
+        classes_of |= {name: (*classes_of.get(name, ()), tag) for name in ids}
     moments: dict[str, Moments] = {}
-    shift = None
     for shard in shards:
-        for position, name in enumerate(shard.ids):
-            if name not in missing:
-                continue
-            missing.remove(name)
-            maps = shard.maps(position).values()
-            shift = _mean_descriptor(maps) if shift is None else shift
-            addend = image_moments(maps, shift)
-            for tag in (tag for tag in subsets if name in members[tag]):
-                moments.setdefault(tag, Moments(shift)).add(*addend)
-    if missing:
-        raise TagsegError(f"{min(missing)}: in a subset but in no feature shard. Delete the features and run again.")
-    return moments
+        for tags, positions in _groups([classes_of.pop(name, ()) for name in shard.ids]):
+            maps = [view for position in positions for view in shard.maps(position).values()]
+            if not moments:
+                moments = {tag: Moments(_mean_descriptor(maps)) for tag in subsets}
+            addend = image_moments(maps, moments[tags[0]].shift)
+            for tag in tags:
+                moments[tag].add(*addend)
+    if classes_of:
+        raise TagsegError(f"{min(classes_of)}: in a subset but in no feature shard. Delete the features and run again.")
+    return {tag: one for tag, one in moments.items() if one.count}
+
+
+def _groups(classes: Sequence[tuple[str, ...]]) -> Iterator[tuple[tuple[str, ...], list[int]]]:
+    """Yield classes, and the positions of a few images that are in the subsets of exactly these."""
+    rows: dict[tuple[str, ...], list[int]] = {}
+    for position, tags in enumerate(classes):
+        rows.setdefault(tags, []).append(position)
+    rows.pop((), None)
+    for tags, positions in rows.items():
+        for start in range(0, len(positions), IMAGES_AT_ONCE):
+            yield tags, positions[start : start + IMAGES_AT_ONCE]
 
 
 def _mean_descriptor(maps: Iterable[np.ndarray]) -> np.ndarray:
-    """Return the mean descriptor of one image: near enough to the mean of every class to shift by it."""
+    """Return the mean descriptor of a few images: near enough to the mean of every class to shift by it."""
     return np.mean([np.asarray(view, np.float64).mean(axis=(1, 2)) for view in maps], axis=0)
 
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from tagseg.patterns.class_patterns import ClassPattern
+from tagseg.patterns.class_patterns import ClassPattern, project
 from tagseg.runtime.errors import TagsegError
 from tagseg.storage.cam_shards import CamMaps, fraction_of_maximum
 from tagseg.storage.feature_shards import MapShard
@@ -139,10 +139,10 @@ def orient_patterns(
     for shard in shards:
         for position, name in enumerate(shard.ids):
             tags = [tag for tag in patterns if name in members[tag]]
-            maps = shard.maps(position).values() if tags else ()
             for tag in tags:
                 if class_indices[tag] not in cams.get(name, {}):
                     raise TagsegError(f"{name}: no CAM of {tag}. Delete the CAM shards and run again.")
-                for view in maps:
-                    agreements[tag].add(patterns[tag].project(view), cams[name][class_indices[tag]])
+            for view in shard.maps(position).values() if tags else ():
+                for tag, q in zip(tags, project([patterns[tag] for tag in tags], view), strict=True):
+                    agreements[tag].add(q, cams[name][class_indices[tag]])
     return {tag: agreements[tag].orient(pattern, threshold) for tag, pattern in patterns.items()}

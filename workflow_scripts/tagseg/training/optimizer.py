@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import torch
+from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
 
 from tagseg.models.backbones import Backbone, Network, freeze_batch_norm
@@ -10,16 +11,22 @@ from tagseg.runtime.errors import TagsegError
 from tagseg.training.settings import TrainingSettings
 
 
-def freeze(backbone: Backbone, prefixes: Sequence[str]) -> None:
-    """Stop training the modules of the backbone named by `prefixes` ("blocks.0", "layer1", ...).
+def freeze(backbone: Backbone, frozen: Sequence[str]) -> None:
+    """Stop training the modules of the backbone that `frozen` names ("blocks.0", "layer1", ...), or "all".
 
-    Raises TagsegError for a prefix that names no module.
+    Raises TagsegError for a name of no module.
     """
-    for prefix in prefixes:
-        try:
-            backbone.network.get_submodule(prefix).requires_grad_(False)
-        except AttributeError:
-            raise TagsegError(f"frozen: no module {prefix!r} in the backbone. Correct the name.") from None
+    for module in _frozen_modules(backbone, frozen):
+        module.requires_grad_(False)
+
+
+def _frozen_modules(backbone: Backbone, frozen: Sequence[str]) -> list[nn.Module]:
+    if frozen == "all":
+        return [backbone.network]
+    modules = dict(backbone.network.named_modules())
+    if unknown := [name for name in frozen if name not in modules]:
+        raise TagsegError(f"frozen: no module {unknown[0]!r} in the backbone. Correct the name.")
+    return [modules[name] for name in frozen]
 
 
 def set_training_mode(model: Network, settings: TrainingSettings) -> None:
@@ -27,8 +34,8 @@ def set_training_mode(model: Network, settings: TrainingSettings) -> None:
     model.train()
     if settings.batch_norm == "frozen":
         freeze_batch_norm(model.backbone)
-    for prefix in settings.frozen:
-        model.backbone.network.get_submodule(prefix).eval()
+    for module in _frozen_modules(model.backbone, settings.frozen):
+        module.eval()
 
 
 def build_optimizer(model: Network, settings: TrainingSettings) -> torch.optim.Optimizer:

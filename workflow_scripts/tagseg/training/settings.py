@@ -27,7 +27,9 @@ class TrainingSettings(Settings):
     weight_decay: float = Field(1.0e-4, ge=0, le=1)
     poly_power: float = Field(0.9, ge=0, le=10, description="learning rates decay by (1 - step / steps) ** poly_power")
     batch_norm: Literal["frozen", "trained"] = Field("frozen", description="statistics and scales")
-    frozen: list[Module] = Field(description="modules of the backbone that are not trained")
+    frozen: list[Module] | Literal["all"] = Field(
+        description="modules of the backbone that are not trained; all: the head alone is trained"
+    )
     input_size: InputSize = Field(160, description="side of the square input, pixels")
     scales: Annotated[list[Scale], Field(min_length=2, max_length=2)] = Field(
         [0.8, 1.25], description="range of the random factor on input_size"

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from tagseg.datasets.base import Adapter, Surroundings
 from tagseg.datasets.registry import ADAPTERS
+from tagseg.models.nodes import AUTO, OUR_SEED
 from tagseg.runtime.errors import TagsegError
 from tagseg.workflow.configuration import Config
 
@@ -151,6 +152,8 @@ def _folder_problems(config: Config, adapter: type[Adapter]) -> list[str]:
         )
     if config.report.upper_bound and "train" not in config.dataset.ground_truth:
         lines.append("report.upper_bound: requires ground truth of train. Add train to dataset.ground_truth.")
+    if OUR_SEED in config.tables.seeds and config.layer == AUTO:
+        lines.append(f"tables.seeds: {OUR_SEED}: requires a layer that is not chosen. Set layer to a node.")
     return [*lines, *_output_problems(config), *_brace_problems(config.model_dump())]
 
 

@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field, create_model
 
 from tagseg.datasets.base import DatasetSettings, Folder
 from tagseg.datasets.registry import ADAPTERS
-from tagseg.models.nodes import AUTO, CAM_SEED, TRUE_SEED, canonical_node
+from tagseg.models.nodes import AUTO, CAM_SEED, OUR_SEED, TRUE_SEED, canonical_node
 from tagseg.models.settings import ClassifierSettings, SegmenterSettings
 from tagseg.patterns.settings import CamSettings, FeatureSettings, MaskSettings, PatternSettings, SubsetSettings
 from tagseg.runtime.settings import Distinct, Seed, Settings
@@ -30,8 +30,8 @@ def _node(*reserved: str) -> AfterValidator:
 
 
 _NODE = Field(pattern=r"^[A-Za-z][A-Za-z0-9_.]*\z")
-Layer = Annotated[str, _NODE, _node(CAM_SEED, TRUE_SEED)]
-FixedLayer = Annotated[str, _NODE, _node(CAM_SEED, TRUE_SEED, AUTO)]
+Layer = Annotated[str, _NODE, _node(CAM_SEED, OUR_SEED, TRUE_SEED)]
+FixedLayer = Annotated[str, _NODE, _node(CAM_SEED, OUR_SEED, TRUE_SEED, AUTO)]
 MaskSeed = Annotated[str, _NODE, _node(TRUE_SEED)]
 
 
@@ -167,7 +167,7 @@ class TablesSection(Settings):
     """The target `tables`: the paper's tables 1 to 3 with ours."""
 
     seeds: Annotated[list[MaskSeed], Field(min_length=1), Distinct] = Field(
-        ["blocks.5.0", "blocks.5.3", "blocks.6", "cam"], description="rows of table 1"
+        ["blocks.5.0", "blocks.5.3", "blocks.6", "cam"], description="rows of table 1: nodes, cam, or ours: `layer` under tagseg's default rules"
     )
     networks: dict[Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_.:]*\z")], OtherNetwork] = Field(
         {}, description="rows of table 2 beside the segmenter's own: a backbone, and what differs"

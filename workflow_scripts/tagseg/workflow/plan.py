@@ -9,7 +9,7 @@ from typing import Any
 
 from tagseg.datasets.base import Adapter, PublishedArchive
 from tagseg.datasets.registry import ADAPTERS
-from tagseg.models.nodes import AUTO, TRUE_SEED
+from tagseg.models.nodes import AUTO, OUR_SEED, TRUE_SEED
 from tagseg.runtime.errors import TagsegError
 from tagseg.storage.index import INDEX_FILES
 from tagseg.workflow.config_check import parse_config, surroundings
@@ -47,10 +47,23 @@ class Plan:
         archives = [archive for adapter in ADAPTERS.values() for archive in adapter.archives]
         return [replace(archive, **configured[archive.name]) for archive in archives]
 
+    def node(self, wildcards: Any) -> str:
+        """Return the node of a seed: the run's layer for `ours`."""
+        return self.config.layer if wildcards.layer == OUR_SEED else wildcards.layer
+
+    def features_of(self, wildcards: Any) -> list[str]:
+        """Return all shards of the features of a seed."""
+        return self.shards(f"{self.folder}/features/{self.node(wildcards)}/shard-{{shard}}.h5")
+
     def features_for(self, wildcards: Any) -> list[str]:
-        """Return the shard's features of a layer; of all candidates where the layer is chosen among them."""
-        layers = self.config.ablation.layers if wildcards.layer == AUTO else [wildcards.layer]
+        """Return the shard's features of a seed; of all candidates where the layer is chosen among them."""
+        layers = self.config.ablation.layers if wildcards.layer == AUTO else [self.node(wildcards)]
         return [f"{self.folder}/features/{layer}/shard-{wildcards.shard}.h5" for layer in layers]
+
+    def cam_for(self, wildcards: Any) -> list[str]:
+        """Return the shard's CAM, if it decides about masks of a seed."""
+        needed = wildcards.layer == OUR_SEED or self.config.masks.needs_cam
+        return [f"{self.folder}/cam/shard-{wildcards.shard}.h5"] if needed else []
 
     def labels_of_round(self, wildcards: Any) -> list[str]:
         """Return the masks on which a round is trained: proxy masks, or the last round's predictions."""

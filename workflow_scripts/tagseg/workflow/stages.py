@@ -10,6 +10,8 @@ from typing import Any
 from pydantic import BaseModel
 
 from tagseg.datasets.demo.adapter import DemoDatasetSettings
+from tagseg.models.nodes import OUR_SEED
+from tagseg.patterns.settings import MaskSettings, PatternSettings
 from tagseg.storage.images import IMAGE_SUFFIXES
 from tagseg.workflow.code_digest import code_digest
 from tagseg.workflow.listing import file_digest, listing
@@ -89,10 +91,22 @@ class Stages:
         """Return the settings of the classifier's forward pass."""
         return as_json(**self.config.features.model_dump(), deterministic=self.config.deterministic)
 
-    def seed_settings(self) -> str:
-        """Return how projections become seed masks."""
-        masks = self.config.masks.model_dump(exclude={"refined"})
+    def pattern_settings(self, wildcards: Any) -> str:
+        """Return how the patterns of a seed are found."""
+        settings = PatternSettings() if wildcards.layer == OUR_SEED else self.config.patterns
+        return as_json(**settings.model_dump())
+
+    def _masks(self, seed: str) -> MaskSettings:
+        return MaskSettings() if seed == OUR_SEED else self.config.masks
+
+    def seed_settings(self, wildcards: Any) -> str:
+        """Return how the projections of a seed become masks."""
+        masks = self._masks(wildcards.layer).model_dump(exclude={"refined"})
         return as_json(**masks, background_threshold=self.config.cam.background_threshold)
+
+    def proxy_settings(self, wildcards: Any) -> str:
+        """Return how the masks of a seed are refined."""
+        return as_json(**self.crf_settings("proxy"), images=self._masks(wildcards.seed).refined)
 
     def training_settings(self, network: Any, training: Any) -> str:
         """Return the settings of a training."""

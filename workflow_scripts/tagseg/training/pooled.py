@@ -1,0 +1,82 @@
+"""A classifier whose backbone is not trained: its head learns from pooled features that are computed once."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from tagseg.models.backbones import Backbone, Network
+from tagseg.models.classifier import Classifier
+from tagseg.models.inputs import batches, square
+from tagseg.runtime.commandline import progress
+from tagseg.runtime.devices import autocast
+from tagseg.storage.index import ImageRecord
+from tagseg.training.augmentation import Augmentation, TrainingSet
+from tagseg.training.settings import TrainingSettings
+
+Targets = Callable[[ImageRecord], np.ndarray]
+
+
+class HeadAlone(Network):
+    """The dropout and the head of a classifier: pooled features (N, C) -> scores (N, classes - 1).
+
+    The head is that of `classifier`: training one trains the other.
+    """
+
+    def __init__(self, classifier: Classifier) -> None:
+        super().__init__()
+        self.backbone = _NoBackbone()  # type: ignore[assignment]
+        self.dropout, self.head = classifier.dropout, classifier.head
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return the scores before the sigmoid of pooled features (N, C)."""
+        return self.head(self.dropout(features))
+
+
+class _NoBackbone(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.network = nn.Identity()
+
+
+class PooledSet(TrainingSet):
+    """Pooled features of the images, plain or mirrored at random, with their targets."""
+
+    def __init__(
+        self,
+        images: Sequence[ImageRecord],
+        settings: TrainingSettings,
+        random_seed: int,
+        target_of: Targets,
+        features: Tensor,
+    ) -> None:
+        """`features` (views, N, C) are those of `pooled_features`."""
+        super().__init__(images, Augmentation(settings.input_size), random_seed, target_of)
+        self._features = features
+
+    def __getitem__(self, key: tuple[int, int]) -> tuple[Tensor, Tensor]:
+        epoch, position = key
+        view = np.random.default_rng((self.random_seed, epoch, position)).integers(len(self._features))
+        return self._features[view, position], torch.from_numpy(self._target_of(self.images[position]))
+
+
+@torch.no_grad()
+def pooled_features(
+    backbone: Backbone, rows: Sequence[ImageRecord], settings: TrainingSettings, where: torch.device, threads: int
+) -> Tensor:
+    """Return the means over the positions of the backbone's maps, float32 (views, N, C): plain, and mirrored.
+
+    Images are resized to squares of `settings.input_size` pixels. Without `settings.flip` there is the plain view
+    alone.
+    """
+    backbone.eval().to(where, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    size, views = settings.batch_size, (False, True)[: 1 + settings.flip]
+    pooled = torch.empty(len(views), len(rows), backbone.channels)
+    for start, images in progress(batches(rows, size, threads), "pooled features", -(-len(rows) // size)):
+        for view, mirrored in enumerate(views):
+            batch = torch.stack([square(image, settings.input_size, mirrored) for image in images]).to(where)
+            with autocast(where, settings.precision):
+                means = backbone(batch).float().mean(dim=(2, 3))
+            pooled[view, start : start + len(images)] = means.cpu()
+    return pooled
