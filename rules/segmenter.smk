@@ -81,7 +81,7 @@ rule decide_masks:
     benchmark:
         f"{RUN}/benchmarks/decide_masks/{NETWORK}/{{split}}/shard-{{shard}}.tsv"
     conda:
-        "../envs/torch.yaml"
+        "../envs/light.yaml"
     threads: 8
     resources:
         mem_mb=12000,

@@ -7,11 +7,9 @@ are the labels of the next round.
 from pathlib import Path
 from typing import Literal
 
-import torch
-
 from tagseg.runtime import commandline
 from tagseg.runtime.errors import TagsegError
-from tagseg.segmentation.prediction import decide_shard
+from tagseg.segmentation.decision import decide_shard
 from tagseg.segmentation.settings import DecideStage
 from tagseg.storage.feature_shards import MapShard
 from tagseg.storage.files import digest
@@ -31,7 +29,6 @@ def main(
     masks: Path,
     threads: int = 1,
 ) -> None:
-    torch.set_num_threads(1)  # the CRF uses one process per core
     known = read_index(index)
     rows = known.shard(split, shard, shards)
     allowed = [allowed_labels(row, known, settings.restrict_to_tags) for row in rows]

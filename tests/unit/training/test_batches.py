@@ -11,7 +11,7 @@ from helpers import image_rows, write_image
 from tagseg.models.inputs import batches, square
 from tagseg.report.examples import example
 from tagseg.runtime.errors import TagsegError
-from tagseg.segmentation.prediction import decide_shard
+from tagseg.segmentation.decision import decide_shard
 from tagseg.segmentation.settings import DecideStage, ProxyCrfSettings, RefineStage
 from tagseg.storage.feature_shards import MapShard, View, write_maps
 from tagseg.storage.images import read_image, resize_image, resize_mask
