@@ -9,29 +9,28 @@ share of the former's time is the share in which the device computes. Weights ar
 
 import argparse
 import resource
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import common  # noqa: F401  (finds our modules)
 import numpy as np
 import torch
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow_scripts"))
-from tagseg.datasets.folder.reader import index_photos  # noqa: E402
-from tagseg.models.classifier import Classifier, feature_extractor  # noqa: E402
-from tagseg.models.deeplab import DeepLabLargeFov  # noqa: E402
-from tagseg.models.inputs import batches, square  # noqa: E402
-from tagseg.models.settings import ClassifierSettings, SegmenterSettings  # noqa: E402
-from tagseg.patterns.moments import image_moments  # noqa: E402
-from tagseg.runtime.devices import autocast, device, prepare, workers  # noqa: E402
-from tagseg.runtime.signals import SignalFlag  # noqa: E402
-from tagseg.storage.index import ImageRecord  # noqa: E402
-from tagseg.training.augmentation import Augmentation, TrainingSet, tag_vector  # noqa: E402
-from tagseg.training.loop import Training  # noqa: E402
-from tagseg.training.losses import MaskLoss, TagLoss  # noqa: E402
-from tagseg.training.settings import TrainingSettings  # noqa: E402
+from tagseg.datasets.folder.reader import index_photos
+from tagseg.models.classifier import Classifier, feature_extractor
+from tagseg.models.deeplab import DeepLabLargeFov
+from tagseg.models.inputs import batches, square
+from tagseg.models.settings import ClassifierSettings, SegmenterSettings
+from tagseg.patterns.moments import image_moments
+from tagseg.runtime.devices import autocast, device, prepare, workers
+from tagseg.runtime.signals import SignalFlag
+from tagseg.storage.index import ImageRecord
+from tagseg.training.augmentation import Augmentation, TrainingSet, tag_vector
+from tagseg.training.loop import Training
+from tagseg.training.losses import MaskLoss, TagLoss
+from tagseg.training.settings import TrainingSettings
 
 LAYERS = {"resnet101": "layer4.0", "vgg16": "features.30", "efficientnet_lite0": "blocks.5.0"}
 

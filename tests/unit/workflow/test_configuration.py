@@ -76,7 +76,7 @@ MISTAKES = {
         {"layer": "cam", "ablation": {"layers": ["truth", "ours"]}},
         ["layer: 'cam'", r"ablation\.layers\.0: 'truth'", r"ablation\.layers\.1: 'ours'"]),
     "our rules for a layer that is yet to be chosen": (
-        {"layer": "auto", "tables": {"seeds": ["ours"]}}, [r"tables\.seeds: ours: requires a layer that is not chosen"]),
+        {"layer": "auto", "tables": {"seeds": ["ours"]}}, [r"tables\.seeds: ours: requires a layer that is not"]),
     "floats for whole numbers": (
         {"shards": 2.0, "random_seed": 0.0, "features": {"sizes": [32.0]}},
         [r"shards: 2\.0: input should be a valid integer", r"random_seed: 0\.0", r"features\.sizes\.0: 32\.0"]),

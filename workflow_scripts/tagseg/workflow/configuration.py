@@ -167,7 +167,8 @@ class TablesSection(Settings):
     """The target `tables`: the paper's tables 1 to 3 with ours."""
 
     seeds: Annotated[list[MaskSeed], Field(min_length=1), Distinct] = Field(
-        ["blocks.5.0", "blocks.5.3", "blocks.6", "cam"], description="rows of table 1: nodes, cam, or ours: `layer` under tagseg's default rules"
+        ["blocks.5.0", "blocks.5.3", "blocks.6", "cam"],
+        description="rows of table 1: nodes, cam, or ours: `layer` under tagseg's default rules",
     )
     networks: dict[Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_.:]*\z")], OtherNetwork] = Field(
         {}, description="rows of table 2 beside the segmenter's own: a backbone, and what differs"
