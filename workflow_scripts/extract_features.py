@@ -34,7 +34,7 @@ def main(
     rows = known.shard("train", shard, shards)
     extractor = feature_extractor(load_classifier(checkpoint, known.classes), node)
     ids = [row.id for row in rows]
-    with device() as where, write_maps(features, ids, node, digest(checkpoint)) as writer:
+    with device() as where, write_maps(features, ids, node, digest(checkpoint), settings.bits) as writer:
         extractor.to(where, memory_format=torch.channels_last)  # type: ignore[call-overload]
         read = batches(rows, settings.batch_size, threads)
         for start, images in commandline.progress(read, "features", -(-len(rows) // settings.batch_size)):

@@ -38,6 +38,23 @@ def test_maps_round_trip_exactly_in_float16(tmp_path, maps):
             np.testing.assert_array_equal(read["4-mirrored"], smaller[position].astype(np.float16))
 
 
+def test_maps_in_8_bits_are_within_half_a_step_of_their_channel(tmp_path, maps):
+    maps[1, 0] = 3.25  # does not vary
+    maps[:, 1] *= 100
+    with write_maps(tmp_path / "a.h5", IDS, bits=8) as writer:
+        writer.write(View(8), 0, maps[:2])
+        writer.write(View(8), 2, maps[2:])
+    for expected, read in zip(maps, read_all(tmp_path / "a.h5"), strict=True):
+        assert list(read) == ["8"] and read["8"].dtype == np.float32
+        for channel, found in zip(expected, read["8"], strict=True):
+            half = (channel.max() - channel.min()) / 255 / 2
+            np.testing.assert_allclose(found, channel, rtol=1e-6, atol=1.01 * half)
+    with h5py.File(tmp_path / "a.h5", "r+") as file:
+        file.create_dataset("ranges/16", (3, 2, 4), np.float32, chunks=(1, 2, 4))
+    with pytest.raises(TagsegError, match=NOT_OURS):
+        MapShard(tmp_path / "a.h5")
+
+
 @pytest.mark.parametrize("value", [np.inf, np.nan, -7e4])
 def test_a_value_beyond_float16_or_a_failure_midway_keeps_the_old_shard(tmp_path, maps, value):
     write_shard(tmp_path / "a.h5", maps)

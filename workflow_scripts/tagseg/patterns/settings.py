@@ -14,6 +14,7 @@ class FeatureSettings(Settings):
     flip: bool = Field(False, description="mirrored inputs too")
     batch_size: int = Field(16, ge=1, le=65536)
     precision: Precision = "float32"
+    bits: Literal[16, 8] = Field(16, description="of a stored number; 8: half the disk, per channel and image")
 
 
 class ForwardStage(FeatureSettings):

@@ -2,7 +2,8 @@
 
 They are features of the classifier's backbone, for the class patterns, or logits of the segmenter, for the
 dense CRF. A shard holds `ids` and one dataset per view (input size, mirrored or not), float16
-(images, C, h, w), one chunk per image. Maps of mirrored views are mirrored back before writing.
+(images, C, h, w), one chunk per image. Maps of mirrored views are mirrored back before writing. With 8 bits the dataset
+is uint8, and `ranges` holds the smallest value and the step of every channel, float32 (images, 2, C).
 """
 
 import contextlib
@@ -17,6 +18,7 @@ from tagseg.runtime.errors import TagsegError
 from tagseg.storage.files import LastingStream
 from tagseg.storage.hdf5 import COMPRESSED, errors_named, new_file, read_names, read_text, write_names, write_text
 
+RANGES = "ranges"
 FLOAT16_MAX = float(np.finfo(np.float16).max)
 
 
@@ -41,37 +43,51 @@ def views(sizes: Sequence[int], flip: bool) -> tuple[View, ...]:
 class MapWriter:
     """Writes feature maps of one shard, image by image. Made by `write_maps`."""
 
-    def __init__(self, file: h5py.File, ids: Sequence[str], stream: LastingStream) -> None:
-        self._file, self._ids, self._stream = file, ids, stream
+    def __init__(self, file: h5py.File, ids: Sequence[str], stream: LastingStream, bits: int) -> None:
+        self._file, self._ids, self._stream, self._bits = file, ids, stream, bits
         write_names(file, "ids", ids)
 
     def write(self, view: View, start: int, maps: np.ndarray) -> None:
-        """Write float maps (n, C, h, w) of the images from `start` on, rounded to float16.
+        """Write float maps (n, C, h, w) of the images from `start` on, rounded to float16 or to 8 bits per channel.
 
         Raises TagsegError if a value is not finite or too large for float16, OSError if the disk is full.
         """
         if not np.abs(maps).max(initial=0) <= FLOAT16_MAX:  # also false for NaN
             raise TagsegError(f"maps of {self._ids[start]}: not finite or too large for float16. Check the weights.")
         self._stream.check()  # report a full disk now, not after all maps are computed
-        self._dataset(view, maps.shape[1:])[start : start + len(maps)] = maps.astype(np.float16)
+        rows = slice(start, start + len(maps))
+        if self._bits == 8:
+            maps, ranges = to_8_bits(maps)
+            self._dataset(f"{RANGES}/{view.name}", ranges.shape[1:], np.float32)[rows] = ranges
+        self._dataset(view.name, maps.shape[1:], np.uint8 if self._bits == 8 else np.float16)[rows] = maps
 
-    def _dataset(self, view: View, shape: tuple[int, ...]) -> h5py.Dataset:
-        if view.name not in self._file:
+    def _dataset(self, name: str, shape: tuple[int, ...], kind: type) -> h5py.Dataset:
+        if name not in self._file:
             options = {"chunks": (1, *shape), **COMPRESSED}
-            self._file.create_dataset(view.name, (len(self._ids), *shape), np.float16, **options)
-        return self._file[view.name]
+            self._file.create_dataset(name, (len(self._ids), *shape), kind, **options)
+        return self._file[name]
+
+
+def to_8_bits(maps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return maps (n, C, h, w) as uint8, with the smallest value and the step of each channel, float32 (n, 2, C)."""
+    low, high = maps.min(axis=(2, 3)), maps.max(axis=(2, 3))
+    step = (high - low) / 255
+    levels = (maps - low[..., None, None]) / np.where(step > 0, step, 1)[..., None, None]
+    return np.rint(levels).astype(np.uint8), np.stack([low, step], axis=1).astype(np.float32)
 
 
 @contextlib.contextmanager
-def write_maps(path: str | Path, ids: Sequence[str], node: str = "", origin: str = "") -> Iterator[MapWriter]:
+def write_maps(
+    path: str | Path, ids: Sequence[str], node: str = "", origin: str = "", bits: int = 16
+) -> Iterator[MapWriter]:
     """Yield a writer of the shard `path` for the images `ids`; the file appears when the block ends.
 
-    `node` names the node of the network, `origin` is the SHA-256 of its checkpoint.
+    `node` names the node of the network, `origin` is the SHA-256 of its checkpoint; `bits` is 16 or 8.
     """
     with new_file(path) as (file, stream):
         write_text(file, "node", node)
         write_text(file, "origin", origin)
-        yield MapWriter(file, ids, stream)
+        yield MapWriter(file, ids, stream, bits)
 
 
 class MapShard:
@@ -83,20 +99,28 @@ class MapShard:
             self._file = h5py.File(path, "r", locking=False)
             self.ids = read_names(self._file, "ids")
             self.node, self.origin = read_text(self._file, "node"), read_text(self._file, "origin")
-            self.views = tuple(sorted(name for name in self._file if name != "ids"))
-            for view in self.views:  # HDF5 would fill missing chunks with zeros
-                if self._file[view].id.get_num_chunks() != len(self.ids):
-                    raise ValueError(f"view {view} does not have one chunk per image")
+            self.views = tuple(sorted(set(self._file) - {"ids", RANGES}))
+            ranges = [f"{RANGES}/{view}" for view in self._file.get(RANGES, ())]
+            for name in (*self.views, *ranges):  # HDF5 would fill missing chunks with zeros
+                if self._file[name].id.get_num_chunks() != len(self.ids):
+                    raise ValueError(f"{name} does not have one chunk per image")
             if self.ids and not self.views:
                 raise ValueError("no maps")
 
     def maps(self, position: int) -> dict[str, np.ndarray]:
-        """Return the maps float16 (C, h, w) of the image at `position`, by view name.
+        """Return the maps (C, h, w) of the image at `position`, by view name: float16, or float32 from 8 bits.
 
         Raises TagsegError if the file is damaged.
         """
         with errors_named(self.path):
-            return {view: self._file[view][position] for view in self.views}
+            return {view: self._read(view, position) for view in self.views}
+
+    def _read(self, view: str, position: int) -> np.ndarray:
+        stored = self._file[view][position]
+        if stored.dtype != np.uint8:
+            return stored
+        low, step = self._file[f"{RANGES}/{view}"][position][:, :, None, None]
+        return low + step * stored
 
     def __len__(self) -> int:
         return len(self.ids)

@@ -18,7 +18,7 @@ from tagseg.storage.files import LastingStream, atomic_file
 CHECKED = {"fletcher32": True}
 """Every dataset is created with this."""
 
-COMPRESSED = {**CHECKED, **hdf5plugin.LZ4()}
+COMPRESSED = {**CHECKED, **hdf5plugin.Zstd(clevel=3)}
 """Options of the large datasets; importing hdf5plugin lets h5py read them."""
 
 
