@@ -13,7 +13,6 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from tagseg.models.nodes import canonical_node
-from tagseg.patterns.moments import open_shards
 from tagseg.patterns.projection import Cloud, cloud_of
 from tagseg.patterns.subsets import read_subset
 from tagseg.report.examples import Masks, Truths, choose, example, with_tags_of, without_empty_columns
@@ -22,6 +21,7 @@ from tagseg.report.plots import message, write_both
 from tagseg.report.settings import FigureSettings
 from tagseg.runtime import commandline
 from tagseg.runtime.errors import TagsegError
+from tagseg.storage.feature_shards import open_shards
 from tagseg.storage.ground_truth import read_ground_truth
 from tagseg.storage.images import read_mask, resize_mask
 from tagseg.storage.index import ImageRecord, Index, read_index

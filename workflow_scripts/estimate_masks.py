@@ -11,12 +11,11 @@ import numpy as np
 
 from tagseg.patterns.algorithm_1 import pattern_seed
 from tagseg.patterns.class_patterns import ClassPattern, patterns_classifier, patterns_digest, read_patterns
-from tagseg.patterns.moments import open_shards
 from tagseg.patterns.settings import SeedStage
 from tagseg.runtime import commandline
 from tagseg.runtime.errors import TagsegError
 from tagseg.storage.cam_shards import CamMaps, cam_provenance, read_cam
-from tagseg.storage.feature_shards import MapShard
+from tagseg.storage.feature_shards import MapShard, open_shards
 from tagseg.storage.index import ImageRecord, Index, read_index
 from tagseg.storage.mask_shards import write_mask_shard
 from tagseg.storage.provenance import common_provenance

@@ -10,7 +10,7 @@ from pathlib import Path
 from threadpoolctl import threadpool_limits
 
 from tagseg.patterns.class_patterns import ClassPattern, write_patterns
-from tagseg.patterns.moments import Moments, class_moments, leading_pattern, open_shards
+from tagseg.patterns.moments import Moments, class_moments, leading_pattern
 from tagseg.patterns.orientation import WEAK_CORRELATION, orient_patterns
 from tagseg.patterns.settings import PatternSettings
 from tagseg.patterns.subsets import read_subset
@@ -18,6 +18,7 @@ from tagseg.runtime import commandline
 from tagseg.runtime.errors import TagsegError
 from tagseg.runtime.threads import computing_threads, keep_to_cores
 from tagseg.storage.cam_shards import cam_provenance, read_cam
+from tagseg.storage.feature_shards import open_shards
 from tagseg.storage.index import read_index
 from tagseg.storage.provenance import common_provenance
 

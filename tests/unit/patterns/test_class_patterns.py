@@ -13,10 +13,10 @@ from tagseg.patterns import class_patterns
 from tagseg.patterns import moments as patterns_module
 from tagseg.patterns.algorithm_1 import pattern_seed
 from tagseg.patterns.class_patterns import ClassPattern, read_patterns, write_patterns
-from tagseg.patterns.moments import Moments, class_moments, image_moments, leading_pattern, open_shards
+from tagseg.patterns.moments import Moments, class_moments, image_moments, leading_pattern
 from tagseg.patterns.orientation import BINS, REACH, Correlation, MaskCorrelation, orient_patterns
 from tagseg.runtime.errors import TagsegError
-from tagseg.storage.feature_shards import View, write_maps
+from tagseg.storage.feature_shards import View, open_shards, write_maps
 from tagseg.storage.images import resize_map
 
 ONE_BIN = 0.01

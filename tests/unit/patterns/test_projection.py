@@ -5,10 +5,9 @@ import itertools
 import numpy as np
 import pytest
 
-from tagseg.patterns.moments import open_shards
 from tagseg.patterns.projection import area_under_roc, cloud_of, principal_plane, upright
 from tagseg.runtime.errors import TagsegError
-from tagseg.storage.feature_shards import MapShard, View, write_maps
+from tagseg.storage.feature_shards import MapShard, View, open_shards, write_maps
 from tagseg.storage.images import VOID
 
 

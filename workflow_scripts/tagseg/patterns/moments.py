@@ -6,9 +6,7 @@ shift near the mean, because sum(t t^T) - K mean mean^T cancels badly. Gram matr
 is then enough; they are summed in float64.
 """
 
-import contextlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 from scipy.linalg.blas import ssyrk
@@ -129,17 +127,3 @@ def leading_pattern(moments: Moments) -> ClassPattern:
         positions=moments.count,
         deviation=float(np.sqrt(values[order[0]])),
     )
-
-
-@contextlib.contextmanager
-def open_shards(paths: Sequence[str | Path], node: str | None = None) -> Iterator[list[MapShard]]:
-    """Yield the feature shards at `paths`, open for reading; with `node`, only those of this layer.
-
-    Raises TagsegError if no shard is of this layer.
-    """
-    with contextlib.ExitStack() as stack:
-        shards = [stack.enter_context(MapShard(path)) for path in paths]
-        of_node = [shard for shard in shards if node in (None, shard.node)]
-        if node and not of_node:
-            raise TagsegError(f"{node}: no features of this layer. Check the layers and `figures.layers`.")
-        yield of_node

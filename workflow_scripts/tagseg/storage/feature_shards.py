@@ -134,3 +134,17 @@ class MapShard:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+
+@contextlib.contextmanager
+def open_shards(paths: Sequence[str | Path], node: str | None = None) -> Iterator[list[MapShard]]:
+    """Yield the feature shards at `paths`, open for reading; with `node`, only those of this layer.
+
+    Raises TagsegError if no shard is of this layer.
+    """
+    with contextlib.ExitStack() as stack:
+        shards = [stack.enter_context(MapShard(path)) for path in paths]
+        of_node = [shard for shard in shards if node in (None, shard.node)]
+        if node and not of_node:
+            raise TagsegError(f"{node}: no features of this layer. Check the layers and `figures.layers`.")
+        yield of_node

@@ -8,7 +8,6 @@ VOC's classes in their order; there are no void pixels.
 from pathlib import Path
 
 import numpy as np
-from scipy.io import loadmat
 
 from tagseg.datasets.common import read_ids
 from tagseg.datasets.paths import user_error
@@ -60,6 +59,8 @@ def read_sbd_mask(path: Path, width: int, height: int) -> np.ndarray:
 
     Raises TagsegError where the file is damaged, not a mask of SBD, or not of the image's size (pixels).
     """
+    from scipy.io import loadmat  # takes a quarter of a second, and few data sets have masks of SBD
+
     try:
         if path.stat().st_size > MAX_MAT_BYTES:
             raise ValueError(f"more than {MAX_MAT_BYTES:,} bytes")
