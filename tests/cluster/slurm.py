@@ -1,0 +1,119 @@
+"""A Slurm of one node on this machine, with two fake GPUs and without accounting. Needs root and Debian's packages."""
+
+import os
+import shutil
+import socket
+import stat
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scontrol")
+CONFIG = """
+ClusterName=tagseg
+SlurmctldHost={host}(127.0.0.1)
+CommunicationParameters=NoCtldInAddrAny,NoInAddrAny
+AuthType=auth/munge
+AuthInfo=socket={folder}/munge.socket
+CredType=cred/munge
+SlurmUser=root
+SlurmdUser=root
+SlurmctldPort={controller}
+SlurmdPort={node}
+StateSaveLocation={folder}/state
+SlurmdSpoolDir={folder}/spool
+SlurmctldPidFile={folder}/slurmctld.pid
+SlurmdPidFile={folder}/slurmd.pid
+SlurmctldLogFile={folder}/slurmctld.log
+SlurmdLogFile={folder}/slurmd.log
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+SwitchType=switch/none
+MpiDefault=none
+ReturnToService=2
+SchedulerParameters=sched_interval=1,defer_batch=no
+SelectType=select/cons_tres
+SelectTypeParameters=CR_CPU_Memory
+AccountingStorageType=accounting_storage/none
+JobAcctGatherType=jobacct_gather/none
+JobCompType=jobcomp/none
+MinJobAge=3600
+KillWait=10
+GresTypes=gpu
+NodeName={host} NodeAddr=127.0.0.1 CPUs=2 RealMemory=16000 Gres=gpu:2 State=UNKNOWN
+PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP
+"""
+
+
+def missing() -> str | None:
+    """Return why Slurm cannot be started here, or None."""
+    if os.geteuid():
+        return "starting Slurm requires root"
+    path = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
+    absent = [name for name in PROGRAMS if not shutil.which(name, path=path)]
+    return f"not installed: {', '.join(absent)} (Debian: slurmctld, slurmd, slurm-client, munge)" if absent else None
+
+
+@contextmanager
+def running(folder: Path) -> Iterator[dict[str, str]]:
+    """Start the daemons in a folder; yield the environment for Slurm's commands."""
+    for name in ("state", "spool"):
+        (folder / name).mkdir()
+    folder.chmod(0o755)
+    config = CONFIG.format(folder=folder, host=socket.gethostname(), controller=free_port(), node=free_port())
+    (folder / "slurm.conf").write_text(config)
+    devices = [make_device(folder / f"gpu{number}") for number in (0, 1)]
+    (folder / "gres.conf").write_text("".join(f"Name=gpu File={device}\n" for device in devices))
+    (folder / "cgroup.conf").write_text("CgroupPlugin=autodetect\n")
+    (folder / "munge.key").write_bytes(os.urandom(128))
+    (folder / "munge.key").chmod(0o600)
+    environment = os.environ | {
+        "SLURM_CONF": str(folder / "slurm.conf"),
+        "PATH": os.pathsep.join([os.environ["PATH"], "/usr/sbin", "/sbin"]),
+    }
+    files = {"key-file": "munge.key", "socket": "munge.socket", "pid-file": "munge.pid", "log-file": "munge.log",
+             "seed-file": "munge.seed"}  # fmt: skip
+    flags = [f"--{name}={folder / file}" for name, file in files.items()]
+    with ExitStack() as daemons:
+        for command in (["munged", "-F", "-f", *flags], ["slurmctld", "-D", "-i"], ["slurmd", "-D"]):
+            daemons.enter_context(daemon(command, environment, folder))
+            time.sleep(1)
+        wait_for_node(environment)
+        yield environment
+
+
+def make_device(path: Path) -> Path:
+    os.mknod(path, stat.S_IFCHR | 0o666, os.makedev(1, 3))  # that of /dev/null
+    return path
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@contextmanager
+def daemon(command: list[str], environment: dict[str, str], folder: Path) -> Iterator[None]:
+    with open(folder / f"{command[0]}.out", "w") as log:
+        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+        try:
+            yield
+        finally:
+            process.terminate()
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def wait_for_node(environment: dict[str, str]) -> None:
+    for _ in range(12):
+        states = subprocess.run(["sinfo", "-h", "-o", "%T"], env=environment, capture_output=True, text=True)
+        if states.stdout.strip() == "idle":
+            return
+        time.sleep(1)
+    raise RuntimeError(f"the node is not idle: {states.stdout}{states.stderr}")
