@@ -48,6 +48,8 @@ rule extract_features:
         f"{RUN}/logs/extract_features/{{layer}}/shard-{{shard}}.log",
     benchmark:
         f"{RUN}/benchmarks/extract_features/{{layer}}/shard-{{shard}}.tsv"
+    group:
+        "forward"
     conda:
         "../envs/torch.yaml"
     threads: COMPUTING
@@ -79,6 +81,8 @@ rule compute_cam:
         f"{RUN}/logs/compute_cam/shard-{{shard}}.log",
     benchmark:
         f"{RUN}/benchmarks/compute_cam/shard-{{shard}}.tsv"
+    group:
+        "forward"
     conda:
         "../envs/torch.yaml"
     threads: COMPUTING

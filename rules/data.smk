@@ -11,6 +11,7 @@ rule generate_demo:
         f"{RUN}/logs/generate_demo.log",
     benchmark:
         f"{RUN}/benchmarks/generate_demo.tsv"
+    localrule: True
     conda:
         "../envs/light.yaml"
     threads: 1
@@ -67,6 +68,8 @@ rule collect_ground_truth:
     benchmark:
         f"{RUN}/benchmarks/collect_ground_truth/{{split}}.tsv"
     priority: 10  # problems of masks show before hours of training
+    group:
+        "ground_truth"
     conda:
         "../envs/light.yaml"
     threads: 4
@@ -131,6 +134,7 @@ rule sample_subsets:
         f"{RUN}/logs/sample_subsets.log",
     benchmark:
         f"{RUN}/benchmarks/sample_subsets.tsv"
+    localrule: True
     conda:
         "../envs/light.yaml"
     threads: 1

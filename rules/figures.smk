@@ -53,6 +53,7 @@ for number, inputs in FIGURE_INPUTS.items():
             f"{RUN}/logs/draw_figure_{number}.log",
         benchmark:
             f"{RUN}/benchmarks/draw_figure_{number}.tsv"
+        localrule: True
         conda:
             "../envs/light.yaml"
         threads: 1

@@ -55,6 +55,7 @@ rule choose_layer:
         f"{RUN}/logs/choose_layer.log",
     benchmark:
         f"{RUN}/benchmarks/choose_layer.tsv"
+    localrule: True
     conda:
         "../envs/light.yaml"
     threads: 1

@@ -16,6 +16,8 @@ rule estimate_masks:
         f"{RUN}/benchmarks/estimate_masks/{{layer}}/shard-{{shard}}.tsv"
     wildcard_constraints:
         layer=rf"{NODE}|{OUR_SEED}|{AUTO}",
+    group:
+        "masks_{layer}"
     conda:
         "../envs/light.yaml"
     threads: 1
@@ -47,6 +49,8 @@ rule threshold_cam:
         f"{RUN}/logs/threshold_cam/shard-{{shard}}.log",
     benchmark:
         f"{RUN}/benchmarks/threshold_cam/shard-{{shard}}.tsv"
+    group:
+        f"masks_{CAM_SEED}"
     conda:
         "../envs/light.yaml"
     threads: 1
@@ -77,6 +81,8 @@ rule refine_masks:
         f"{RUN}/logs/refine_masks/{{seed}}/shard-{{shard}}.log",
     benchmark:
         f"{RUN}/benchmarks/refine_masks/{{seed}}/shard-{{shard}}.tsv"
+    group:
+        "masks_{seed}"
     conda:
         "../envs/light.yaml"
     threads: 4
@@ -107,6 +113,8 @@ rule copy_ground_truth:
         f"{RUN}/logs/copy_ground_truth/shard-{{shard}}.log",
     benchmark:
         f"{RUN}/benchmarks/copy_ground_truth/shard-{{shard}}.tsv"
+    group:
+        f"masks_{TRUE_SEED}"
     conda:
         "../envs/light.yaml"
     threads: 1

@@ -57,6 +57,7 @@ rule render_report:
         f"{RUN}/logs/render_report.log",
     benchmark:
         f"{RUN}/benchmarks/render_report.tsv"
+    localrule: True
     conda:
         "../envs/torch.yaml"
     threads: 1

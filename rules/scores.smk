@@ -15,6 +15,7 @@ rule score_masks:
         f"{RUN}/benchmarks/score_masks/{{stage}}/{{seed}}.tsv"
     wildcard_constraints:
         stage="seed_masks|proxy_masks",
+    localrule: True
     conda:
         "../envs/light.yaml"
     threads: 1
@@ -68,6 +69,7 @@ rule compare_seeds:
         f"{RUN}/logs/compare_seeds.log",
     benchmark:
         f"{RUN}/benchmarks/compare_seeds.tsv"
+    localrule: True
     conda:
         "../envs/light.yaml"
     threads: 1
@@ -98,6 +100,7 @@ rule compare_upper_bound:
         f"{RUN}/logs/compare_upper_bound.log",
     benchmark:
         f"{RUN}/benchmarks/compare_upper_bound.tsv"
+    localrule: True
     conda:
         "../envs/light.yaml"
     threads: 1

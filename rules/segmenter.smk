@@ -48,6 +48,8 @@ rule compute_logits:
         f"{RUN}/logs/compute_logits/{NETWORK}/{{split}}/shard-{{shard}}.log",
     benchmark:
         f"{RUN}/benchmarks/compute_logits/{NETWORK}/{{split}}/shard-{{shard}}.tsv"
+    group:
+        "logits_{seed}_{backbone}_round{round}"
     conda:
         "../envs/torch.yaml"
     threads: COMPUTING
@@ -80,6 +82,8 @@ rule decide_masks:
         f"{RUN}/logs/decide_masks/{NETWORK}/{{split}}/shard-{{shard}}.log",
     benchmark:
         f"{RUN}/benchmarks/decide_masks/{NETWORK}/{{split}}/shard-{{shard}}.tsv"
+    group:
+        "decide_{seed}_{backbone}_round{round}"
     conda:
         "../envs/light.yaml"
     threads: 8

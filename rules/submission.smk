@@ -21,6 +21,7 @@ rule pack_submission:
     wildcard_constraints:
         competition="comp5|comp6",
         split="val|test",
+    localrule: True
     conda:
         "../envs/light.yaml"
     threads: 1

@@ -36,6 +36,7 @@ for number, table_settings in TABLE_SETTINGS.items():
             f"{RUN}/logs/build_table_{number}.log",
         benchmark:
             f"{RUN}/benchmarks/build_table_{number}.tsv"
+        localrule: True
         conda:
             "../envs/light.yaml"
         threads: 1

@@ -47,7 +47,10 @@ def main(
     classifier = Classifier(settings.network, len(known.classes))
     identity = fingerprint(settings, index, code_digest(__file__))
     with devices.device() as where, process_group(where), resumable_state(checkpoint) as state:
-        epochs = training_of(classifier, known, settings, where, threads).run(state, identity)
+        training = training_of(classifier, known, settings, where, threads)
+        epochs = training.run(state, identity)
+        if isinstance(training.model, HeadAlone):
+            training.model.fold()
         if is_main():
             precision = evaluate(classifier, known, settings.training, where)
             write_json(log, {"epochs": epochs, "device": devices.describe(where)})
@@ -68,7 +71,7 @@ def training_of(
     if settings.frozen == "all":
         features = pooled_features(classifier.backbone, rows, settings, where, threads)
         pooled = PooledSet(rows, settings, stage.random_seed, lambda row: targets[row.id], features)
-        return Training(HeadAlone(classifier), pooled, TagLoss(), settings, where)
+        return Training(HeadAlone(classifier, features), pooled, TagLoss(), settings, where)
     augmentation = Augmentation(settings.input_size, settings.scales, settings.flip)
     data = TrainingSet(rows, augmentation, stage.random_seed, lambda row: targets[row.id])
     return Training(classifier, data, TagLoss(), settings, where, devices.workers(where, threads))

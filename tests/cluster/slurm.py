@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+ENVIRONMENT = os.environ | {"PATH": os.pathsep.join([os.environ["PATH"], "/usr/sbin", "/sbin"])}
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scontrol")
 CONFIG = """
 ClusterName=tagseg
@@ -30,6 +31,7 @@ SlurmctldLogFile={folder}/slurmctld.log
 SlurmdLogFile={folder}/slurmd.log
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
+TaskProlog={folder}/note.sh
 SwitchType=switch/none
 MpiDefault=none
 ReturnToService=2
@@ -46,42 +48,49 @@ NodeName={host} NodeAddr=127.0.0.1 CPUs=2 RealMemory=16000 Gres=gpu:2 State=UNKN
 PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 """
 
+NOTE = """#!/bin/sh
+echo "$SLURM_JOB_ID ${{CUDA_VISIBLE_DEVICES-none}}" >> {folder}/gpus.txt
+"""
+"""Writes the GPUs that each job sees."""
+
 
 def missing() -> str | None:
     """Return why Slurm cannot be started here, or None."""
     if os.geteuid():
         return "starting Slurm requires root"
-    path = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
-    absent = [name for name in PROGRAMS if not shutil.which(name, path=path)]
+    absent = [name for name in PROGRAMS if not shutil.which(name, path=ENVIRONMENT["PATH"])]
     return f"not installed: {', '.join(absent)} (Debian: slurmctld, slurmd, slurm-client, munge)" if absent else None
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[dict[str, str]]:
-    """Start the daemons in a folder; yield the environment for Slurm's commands."""
+def running(folder: Path) -> Iterator[None]:
+    """Run the daemons in a folder during a block; `configured` commands find them."""
     for name in ("state", "spool"):
         (folder / name).mkdir()
     folder.chmod(0o755)
     config = CONFIG.format(folder=folder, host=socket.gethostname(), controller=free_port(), node=free_port())
     (folder / "slurm.conf").write_text(config)
+    (folder / "note.sh").write_text(NOTE.format(folder=folder))
+    (folder / "note.sh").chmod(0o755)
     devices = [make_device(folder / f"gpu{number}") for number in (0, 1)]
     (folder / "gres.conf").write_text("".join(f"Name=gpu File={device}\n" for device in devices))
-    (folder / "cgroup.conf").write_text("CgroupPlugin=autodetect\n")
+    (folder / "cgroup.conf").write_text("")
     (folder / "munge.key").write_bytes(os.urandom(128))
     (folder / "munge.key").chmod(0o600)
-    environment = os.environ | {
-        "SLURM_CONF": str(folder / "slurm.conf"),
-        "PATH": os.pathsep.join([os.environ["PATH"], "/usr/sbin", "/sbin"]),
-    }
     files = {"key-file": "munge.key", "socket": "munge.socket", "pid-file": "munge.pid", "log-file": "munge.log",
              "seed-file": "munge.seed"}  # fmt: skip
     flags = [f"--{name}={folder / file}" for name, file in files.items()]
     with ExitStack() as daemons:
         for command in (["munged", "-F", "-f", *flags], ["slurmctld", "-D", "-i"], ["slurmd", "-D"]):
-            daemons.enter_context(daemon(command, environment, folder))
+            daemons.enter_context(daemon(command, folder))
             time.sleep(1)
-        wait_for_node(environment)
-        yield environment
+        wait_for_node(folder)
+        yield
+
+
+def configured(folder: Path, *command: str | Path) -> list[str | Path]:
+    """Return a command that sees `folder` as /etc/slurm, where the jobs of Slurm's plugin look for slurm.conf."""
+    return ["unshare", "-m", "sh", "-c", 'mount --bind "$0" /etc/slurm && exec "$@"', folder, *command]
 
 
 def make_device(path: Path) -> Path:
@@ -96,9 +105,9 @@ def free_port() -> int:
 
 
 @contextmanager
-def daemon(command: list[str], environment: dict[str, str], folder: Path) -> Iterator[None]:
+def daemon(command: list[str], folder: Path) -> Iterator[None]:
     with open(folder / f"{command[0]}.out", "w") as log:
-        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+        process = subprocess.Popen(configured(folder, *command), env=ENVIRONMENT, stdout=log, stderr=log)
         try:
             yield
         finally:
@@ -110,9 +119,10 @@ def daemon(command: list[str], environment: dict[str, str], folder: Path) -> Ite
                 process.wait()
 
 
-def wait_for_node(environment: dict[str, str]) -> None:
-    for _ in range(12):
-        states = subprocess.run(["sinfo", "-h", "-o", "%T"], env=environment, capture_output=True, text=True)
+def wait_for_node(folder: Path) -> None:
+    command = configured(folder, "sinfo", "-h", "-o", "%T")
+    for _ in range(60):
+        states = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True)
         if states.stdout.strip() == "idle":
             return
         time.sleep(1)

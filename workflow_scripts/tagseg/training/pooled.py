@@ -15,23 +15,40 @@ from tagseg.storage.index import ImageRecord
 from tagseg.training.augmentation import Augmentation, TrainingSet
 from tagseg.training.settings import TrainingSettings
 
+SMALLEST_DEVIATION = 1e-3
+"""Added to standard deviations, which may be 0."""
+
 Targets = Callable[[ImageRecord], np.ndarray]
 
 
 class HeadAlone(Network):
     """The dropout and the head of a classifier: pooled features (N, C) -> scores (N, classes - 1).
 
-    The head is that of `classifier`: training one trains the other.
+    The features are standardised, so that one learning rate suits every backbone. The head is that of `classifier`;
+    `fold` makes it one for plain features.
     """
 
-    def __init__(self, classifier: Classifier) -> None:
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, classifier: Classifier, features: Tensor) -> None:
+        """`features` (views, N, C) are those of `pooled_features`."""
         super().__init__()
         self.backbone = _NoBackbone()  # type: ignore[assignment]
         self.dropout, self.head = classifier.dropout, classifier.head
+        rows = features.flatten(0, 1)
+        self.register_buffer("mean", rows.mean(dim=0))
+        self.register_buffer("deviation", rows.std(dim=0, correction=0) + SMALLEST_DEVIATION)
 
     def forward(self, features: Tensor) -> Tensor:
         """Return the scores before the sigmoid of pooled features (N, C)."""
-        return self.head(self.dropout(features))
+        return self.head(self.dropout((features - self.mean) / self.deviation))
+
+    @torch.no_grad()
+    def fold(self) -> None:
+        """Change the head so that it gives the same scores for plain features; once, after the training."""
+        self.head.weight /= self.deviation  # type: ignore[operator]
+        self.head.bias -= self.head.weight @ self.mean  # type: ignore[operator]
 
 
 class _NoBackbone(nn.Module):

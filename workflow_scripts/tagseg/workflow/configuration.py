@@ -85,7 +85,7 @@ class SegmenterSection(Settings):
     """DeepLab-LargeFOV, trained on proxy masks and retrained on its own predictions."""
 
     keep_logits: bool = Field(True, description="another crf.test then needs no network; false: deleted after use")
-    rounds: int = Field(2, ge=1, le=100, description="1: proxy masks only; 2: retrained once")
+    rounds: int = Field(1, ge=1, le=100, description="1: proxy masks only; 2: retrained once, as in the paper")
     retrain: RetrainSettings = RetrainSettings()
     network: SegmenterSettings = SegmenterSettings()
     training: SegmenterTraining = SegmenterTraining()
