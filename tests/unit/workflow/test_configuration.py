@@ -148,7 +148,8 @@ def test_the_overlays_are_valid_and_the_schema_for_editors_is_that_of_the_models
 
 
 def test_the_papers_names_of_layers_are_nodes():
-    plan = Plan(overlaid(CONFIG, {"layer": "C41", "tables": {"seeds": ["C42", "cam"]}}))
+    changes = {"layer": "C41", "tables": {"seeds": ["C42", "cam"]}, "segmenter": {"rounds": 2}}
+    plan = Plan(overlaid(CONFIG, changes))
     assert plan.config.layer == "layer4.0" and plan.config.tables.seeds == ["layer4.1", "cam"]
     assert [row["name"] for row in PaperTables(plan).table_1()["rows"]] == ["C42", "CAM", "C41 + retrain"]
 
