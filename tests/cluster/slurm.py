@@ -8,6 +8,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
 ENVIRONMENT = os.environ | {"PATH": os.pathsep.join([os.environ["PATH"], "/usr/sbin", "/sbin"])}
@@ -58,6 +59,8 @@ def missing() -> str | None:
     """Return why Slurm cannot be started here, or None."""
     if os.geteuid():
         return "starting Slurm requires root"
+    if not find_spec("snakemake_executor_plugin_slurm"):
+        return "not installed: snakemake-executor-plugin-slurm"
     absent = [name for name in PROGRAMS if not shutil.which(name, path=ENVIRONMENT["PATH"])]
     return f"not installed: {', '.join(absent)} (Debian: slurmctld, slurmd, slurm-client, munge)" if absent else None
 
