@@ -14,7 +14,7 @@ from common import ROOT
 from matplotlib.figure import Figure
 
 IMAGES = (70, 140, 280)
-DECLARED = re.compile(r"^rule (\w+):.*?mem_mb=(\d+)", re.DOTALL | re.MULTILINE)
+DECLARED = re.compile(r"^rule (\w+):.*?mem_mb=(?:memory\()?(\d+)", re.DOTALL | re.MULTILINE)
 LEAST = 3.0
 """Seconds at the largest size, from which a rule is plotted."""
 

@@ -22,7 +22,7 @@ rule train_classifier:
     threads: COMPUTING
     resources:
         gpu=settings.gpus,
-        mem_mb=8000,
+        mem_mb=memory(8000),
         runtime=1440,
     params:
         settings=stages.training_settings(settings.classifier.network, settings.classifier.training),
@@ -55,7 +55,7 @@ rule extract_features:
     threads: COMPUTING
     resources:
         gpu=1,
-        mem_mb=8000,
+        mem_mb=memory(4000),
         runtime=240,
     params:
         settings=stages.feature_settings(),
@@ -88,7 +88,7 @@ rule compute_cam:
     threads: COMPUTING
     resources:
         gpu=1,
-        mem_mb=8000,
+        mem_mb=memory(4000),
         runtime=240,
     params:
         settings=stages.feature_settings(),

@@ -15,7 +15,7 @@ from tagseg.runtime.errors import TagsegError
 from tagseg.runtime.threads import AUTO as AUTO_THREADS, MOST, THREADS
 from tagseg.workflow.paper_tables import PaperTables
 from tagseg.workflow.plan import Plan
-from tagseg.workflow.stages import Stages, as_json, code, weights_digest, weights_file
+from tagseg.workflow.stages import Stages, as_json, code, memory, weights_digest, weights_file
 
 try:
     plan = Plan(config, sys.argv)

@@ -42,7 +42,7 @@ rule build_index:
         "../envs/light.yaml"
     threads: 8
     resources:
-        mem_mb=8000,
+        mem_mb=memory(4000),
         runtime=240,
     params:
         settings=as_json(**stages.index_settings()),
@@ -74,7 +74,7 @@ rule collect_ground_truth:
         "../envs/light.yaml"
     threads: 4
     resources:
-        mem_mb=8000,
+        mem_mb=memory(4000),
         runtime=120,
     params:
         settings=lambda wildcards: as_json(
@@ -107,7 +107,7 @@ rule check_data:
         "../envs/light.yaml"
     threads: 8
     resources:
-        mem_mb=8000,
+        mem_mb=memory(4000),
         runtime=240,
     params:
         settings=as_json(

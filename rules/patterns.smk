@@ -20,7 +20,7 @@ rule find_patterns:
         "../envs/light.yaml"
     threads: COMPUTING
     resources:
-        mem_mb=8000,
+        mem_mb=memory(6000),
         runtime=240,
     params:
         settings=stages.pattern_settings,

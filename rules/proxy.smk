@@ -22,7 +22,7 @@ rule estimate_masks:
         "../envs/light.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=memory(2000),
         runtime=240,
     params:
         settings=stages.seed_settings,
@@ -55,7 +55,7 @@ rule threshold_cam:
         "../envs/light.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=memory(2000),
         runtime=60,
     params:
         settings=as_json(**settings.cam.model_dump()),
@@ -87,7 +87,7 @@ rule refine_masks:
         "../envs/light.yaml"
     threads: 4
     resources:
-        mem_mb=4000,
+        mem_mb=memory(4000),
         runtime=480,
     params:
         settings=stages.proxy_settings,
@@ -119,7 +119,7 @@ rule copy_ground_truth:
         "../envs/light.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=memory(1000),
         runtime=60,
     params:
         index=subpath(input[0], parent=True),

@@ -18,7 +18,7 @@ rule segment_images:
     threads: COMPUTING
     resources:
         gpu=1,
-        mem_mb=8000,
+        mem_mb=memory(8000),
         runtime=480,
     params:
         settings=stages.segment_settings(),

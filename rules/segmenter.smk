@@ -22,7 +22,7 @@ rule train_segmenter:
     threads: COMPUTING
     resources:
         gpu=settings.gpus,
-        mem_mb=12000,
+        mem_mb=memory(8000),
         runtime=2880,
     params:
         settings=lambda wildcards: stages.training_settings(**stages.segmenter(wildcards.backbone)),
@@ -55,7 +55,7 @@ rule compute_logits:
     threads: COMPUTING
     resources:
         gpu=1,
-        mem_mb=8000,
+        mem_mb=memory(4000),
         runtime=480,
     params:
         settings=as_json(**stages.logits_settings()),
@@ -88,7 +88,7 @@ rule decide_masks:
         "../envs/light.yaml"
     threads: 8
     resources:
-        mem_mb=12000,
+        mem_mb=memory(6000),
         runtime=480,
     params:
         settings=stages.decision_settings,

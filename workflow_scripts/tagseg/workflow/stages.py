@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,11 @@ def as_json(**content: Any) -> str:
 def code(script: str) -> str:
     """Return the digest of a script and of every module of ours that it imports."""
     return code_digest(SCRIPTS / f"{script}.py")
+
+
+def memory(megabytes: int) -> Callable[..., int]:
+    """Return a rule's memory in MB: more in each attempt, since too little may have ended the last one."""
+    return lambda wildcards, attempt: megabytes * attempt
 
 
 def weights_file(network: Mapping[str, Any]) -> list[str]:
