@@ -28,6 +28,7 @@ class HeadAlone(Network):
     `fold` makes it one for plain features.
     """
 
+    head: nn.Linear
     mean: Tensor
     deviation: Tensor
 
@@ -47,8 +48,8 @@ class HeadAlone(Network):
     @torch.no_grad()
     def fold(self) -> None:
         """Change the head so that it gives the same scores for plain features; once, after the training."""
-        self.head.weight /= self.deviation  # type: ignore[operator]
-        self.head.bias -= self.head.weight @ self.mean  # type: ignore[operator]
+        self.head.weight /= self.deviation
+        self.head.bias -= self.head.weight @ self.mean
 
 
 class _NoBackbone(nn.Module):
