@@ -48,8 +48,8 @@ class HeadAlone(Network):
     @torch.no_grad()
     def fold(self) -> None:
         """Change the head so that it gives the same scores for plain features; once, after the training."""
-        self.head.weight /= self.deviation
-        self.head.bias -= self.head.weight @ self.mean
+        self.head.weight.div_(self.deviation)
+        self.head.bias.sub_(self.head.weight @ self.mean)
 
 
 class _NoBackbone(nn.Module):
