@@ -140,8 +140,8 @@ def stages(bench: Bench, network: str) -> Iterator[tuple[str, float, float | Non
 
 def tagged(bench: Bench) -> TrainingSet:
     """Return the images with their tags."""
-    numbers = {tag: number for number, tag in enumerate(bench.classes)}
-    vectors = {row.id: tag_vector([numbers[tag] for tag in row.tags], len(numbers)) for row in bench.rows}
+    numbers = {tag: number for number, tag in enumerate(bench.classes) if number}
+    vectors = {row.id: tag_vector([numbers[tag] for tag in row.tags], len(bench.classes)) for row in bench.rows}
     return TrainingSet(bench.rows, Augmentation(bench.size), 0, lambda row: vectors[row.id])
 
 
@@ -161,9 +161,7 @@ def trained(bench: Bench, model, data: TrainingSet, loss) -> tuple[float, float]
         for images, targets in resident:
             training._step(images, targets, True)
 
-    training._step(*(tensor[:2] for tensor in resident[0]), True)  # warm-up
-    if bench.where.type == "cuda":
-        from_memory()
+    from_memory()  # warm-up
     alone = bench.seconds(from_memory)
     whole = bench.seconds(lambda: training._train_epoch(SignalFlag()))
     return len(data) / whole, alone / whole

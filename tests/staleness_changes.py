@@ -211,7 +211,9 @@ CHANGES: dict[str, Plan] = {
     "a comment in a script": source("workflow_scripts/find_patterns.py", "", "# edited\n"),
     "a comment in a module": source("workflow_scripts/tagseg/storage/index.py", "", "# edited\n"),
     "the command of the rule `find_patterns`": source("rules/patterns.smk", "2> {log:q}", " 2> {log:q}"),
-    "memory of a rule, or a comment": source("rules/patterns.smk", "mem_mb=memory(6000),", "mem_mb=memory(9000),  # edited"),
+    "memory of a rule, or a comment": source(
+        "rules/patterns.smk", "mem_mb=memory(6000),", "mem_mb=memory(9000),  # edited"
+    ),
     "`envs/light.yaml`": source("envs/light.yaml", "", "# edited\n"),
     "all sources touched, or checked out again": touched(
         lambda run: [run.checkout.folder / name for name in run.checkout.sources]

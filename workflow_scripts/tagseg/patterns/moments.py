@@ -20,6 +20,7 @@ COMPONENTS = 50
 """Number of components whose explained variance is kept (the paper's Figure 3)."""
 
 
+BLOCK = 128  # columns
 IMAGES_AT_ONCE = 8
 """Images of the same classes whose descriptors make one Gram matrix."""
 
@@ -41,7 +42,9 @@ class Moments:
         """Add `count` descriptors by their shifted sum (d,) and upper triangle of the shifted Gram matrix."""
         self.count += count
         self._sum += total
-        self._upper += upper
+        for start in range(0, len(upper), BLOCK):  # the upper triangle alone, by columns
+            end = start + BLOCK
+            self._upper[:end, start:end] += upper[:end, start:end]
 
     def mean(self) -> np.ndarray:
         """Return the mean descriptor (d,), float64."""
