@@ -92,8 +92,8 @@ def table(rules: list[Scaled]) -> str:
     """Return the rules as a Markdown table."""
     sizes = ", ".join(map(str, IMAGES))
     lines = [
-        'Rules on the demo, one epoch per training. "Off its line" is the largest distance of the seconds from a straight',
-        "line, as a fraction of the longest; jobs shorter than a second say little.",
+        'Rules on the demo, one epoch per training. "Off its line" is the largest distance of the seconds from a',
+        "straight line, as a fraction of the longest; jobs shorter than a second say little.",
         "",
         f"| rule | seconds at {sizes} train images | off its line | peak MB at {sizes} | declared MB |",
         "|---|--:|--:|--:|--:|",
