@@ -34,6 +34,7 @@ def rows() -> Iterator[Row]:
     yield Row(f"moments of {IMAGES} images, {size}", times[0], "`ssyrk` of each image alone", times[1])
 
     one_class = dict(list(subsets.items())[:1])
+    check(shard, one_class)
     for name, solver in SOLVERS.items():
         times = in_turn(lambda: patterns(shard, one_class), lambda solver=solver: each(shard, one_class, solver), 1)
         yield Row(f"pattern of one class, {size}", times[0], name, times[1])
@@ -66,8 +67,17 @@ def patterns(shard: MemoryShard, subsets: dict[str, list[str]]) -> dict[str, np.
     return {tag: leading_pattern(one).eigenvector for tag, one in moments.items()}
 
 
+def check(shard: MemoryShard, one_class: dict[str, list[str]]) -> None:
+    """Compare our pattern with the first eigenvector of NumPy's covariance."""
+    ((tag, ids),) = one_class.items()
+    maps = np.concatenate([shard.maps(shard.ids.index(name))["view"].reshape(CHANNELS, -1) for name in ids], axis=1)
+    expected = np.linalg.eigh(np.cov(maps.astype(np.float64), bias=True))[1][:, -1]
+    found = patterns(shard, one_class)[tag]
+    assert np.abs(found - np.sign(found @ expected) * expected).max() < 1e-5
+
+
 def each(shard: MemoryShard, subsets: dict[str, list[str]], solver: Callable) -> None:
-    """Solve class by class, as a library's PCA has it, and compare with our pattern where there is one."""
+    """Solve class by class, as a library's PCA has it."""
     for ids in subsets.values():
         positions = [shard.ids.index(name) for name in ids]
         maps = (shard.maps(position)["view"].reshape(CHANNELS, -1).T for position in positions)

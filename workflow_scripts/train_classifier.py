@@ -40,7 +40,7 @@ def main(
     threads: int = 1,
     processes: int = 1,
 ) -> None:
-    launch(1 if settings.training.frozen == "all" else processes)
+    launch(1 if settings.training.frozen == "all" else processes)  # a head alone takes seconds
     devices.prepare(threads, settings.deterministic)
     known = read_index(index)
     torch.manual_seed(settings.random_seed)
@@ -70,7 +70,8 @@ def training_of(
     targets = {row.id: tag_vector(index.class_indices(row), len(index.classes)) for row in rows}
     if settings.frozen == "all":
         features = pooled_features(classifier.backbone, rows, settings, where, threads)
-        pooled = PooledSet(rows, settings, stage.random_seed, lambda row: targets[row.id], features)
+        vectors = torch.from_numpy(np.stack([targets[row.id] for row in rows]))
+        pooled = PooledSet(features, vectors, stage.random_seed)
         return Training(HeadAlone(classifier, features), pooled, TagLoss(), settings, where)
     augmentation = Augmentation(settings.input_size, settings.scales, settings.flip)
     data = TrainingSet(rows, augmentation, stage.random_seed, lambda row: targets[row.id])

@@ -21,7 +21,6 @@ pytestmark = [
 ]
 
 SUBMITTED = re.compile(r"submitted with SLURM jobid (\d+)")
-GPU_RULES = ("train_classifier", "train_segmenter", "forward", "logits")
 CLASSIFIER = "results/mini/classifier/checkpoint.pth"
 LONG = {"classifier": {"training": {"epochs": 8}}}
 

@@ -12,7 +12,7 @@ import pytest
 from tagseg.patterns import class_patterns
 from tagseg.patterns import moments as patterns_module
 from tagseg.patterns.algorithm_1 import pattern_seed
-from tagseg.patterns.class_patterns import ClassPattern, read_patterns, write_patterns
+from tagseg.patterns.class_patterns import ClassPattern, project, read_patterns, write_patterns
 from tagseg.patterns.moments import Moments, class_moments, image_moments, leading_pattern
 from tagseg.patterns.orientation import BINS, REACH, Correlation, MaskCorrelation, orient_patterns
 from tagseg.runtime.errors import TagsegError
@@ -194,7 +194,7 @@ def test_threshold_is_the_best_of_all_thresholds_or_the_mean_or_both(features, m
     for name in SUBSETS[tag]:
         for view, size in VIEWS.items():
             cam = resize_map(cams[name][CLASS_INDICES[tag]], *size).astype(np.float64)
-            q.append(by_cam.project(features[name, view]).ravel())
+            q.append(project([by_cam], features[name, view]).ravel())
             fractions.append(cam.clip(0).ravel() / max(cam.max(), 1e-9))
     q, fractions = np.concatenate(q), np.concatenate(fractions)
     threshold, correlation = by_cam.object_threshold, by_cam.mask_correlation

@@ -44,7 +44,8 @@ def test_pooled_features_are_the_means_of_the_maps_of_both_views(rows, classifie
 def test_head_learns_as_a_float64_loop_on_standardised_features_and_is_folded(rows, classifier, tmp_path):
     start = {name: value.clone() for name, value in classifier.state_dict().items()}
     features = pooled_features(classifier.backbone, rows, PLAIN, CPU, 1)
-    data, model = PooledSet(rows, PLAIN, 5, targets(rows), features), HeadAlone(classifier, features)
+    wanted = torch.from_numpy(np.stack([targets(rows)(row) for row in rows]))
+    data, model = PooledSet(features, wanted, 5), HeadAlone(classifier, features)
     log = Training(model, data, TagLoss(), PLAIN, CPU).run(tmp_path / "state", "ours")
     model.fold()
 
@@ -53,7 +54,6 @@ def test_head_learns_as_a_float64_loop_on_standardised_features_and_is_folded(ro
     head = nn.Linear(512, 2, dtype=torch.float64)
     head.load_state_dict({"weight": start["head.weight"], "bias": start["head.bias"]})
     optimizer = torch.optim.Adam(head.parameters(), lr=PLAIN.head_lr, weight_decay=PLAIN.weight_decay)
-    wanted = torch.tensor(np.stack([targets(rows)(row) for row in rows])).double()
     batches, steps = EpochBatches(len(rows), PLAIN.batch_size, 5), 0
     for batches.epoch in range(PLAIN.epochs):
         for batch in batches:
@@ -62,7 +62,7 @@ def test_head_learns_as_a_float64_loop_on_standardised_features_and_is_folded(ro
                 group["lr"] = PLAIN.head_lr * (1 - steps / (PLAIN.epochs * len(batches))) ** PLAIN.poly_power
             optimizer.zero_grad()
             scores = head(standardised[positions])
-            nn.functional.binary_cross_entropy_with_logits(scores, wanted[positions]).backward()
+            nn.functional.binary_cross_entropy_with_logits(scores, wanted[positions].double()).backward()
             optimizer.step()
             steps += 1
     found = classifier.head(features[0])
@@ -74,7 +74,7 @@ def test_head_learns_as_a_float64_loop_on_standardised_features_and_is_folded(ro
 
 def test_views_are_drawn_by_seed_epoch_and_image(rows):
     features = torch.stack([torch.zeros(len(rows), 2), torch.ones(len(rows), 2)])
-    pooled = PooledSet(rows, PLAIN, 5, targets(rows), features)
+    pooled = PooledSet(features, torch.zeros(len(rows), 2), 5)
     views = [[int(pooled[epoch, position][0][0]) for position in range(len(rows))] for epoch in range(20)]
     assert 0.3 < np.mean(views) < 0.7
     assert views == [[int(pooled[epoch, position][0][0]) for position in range(len(rows))] for epoch in range(20)]

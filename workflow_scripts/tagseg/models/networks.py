@@ -153,7 +153,7 @@ def timm_network(name: str) -> Architecture:
             return timm.create_model(name)
         try:
             return timm.create_model(name, output_stride=output_stride)
-        except (AssertionError, NotImplementedError, TypeError, ValueError):
+        except (AssertionError, NotImplementedError, TypeError, ValueError):  # timm raises each
             raise TagsegError(
                 f"backbone timm:{name}: has no output stride {output_stride}. Set output_stride: 32."
             ) from None

@@ -36,10 +36,6 @@ class ClassPattern:
     background_threshold: float = 0.0
     mask_correlation: float = float("nan")
 
-    def project(self, maps: np.ndarray) -> np.ndarray:
-        """Return q_c (Eq. 3), float32 (h, w), of the features (d, h, w)."""
-        return project([self], maps)[0]
-
 
 def project(patterns: Sequence[ClassPattern], maps: np.ndarray) -> np.ndarray:
     """Return q_c (Eq. 3) of several classes, float32 (classes, h, w), of the features (d, h, w)."""

@@ -2,8 +2,8 @@
 
 One pass over the feature shards serves all classes: the moments of an image are computed once and added to
 every class whose subset holds it. Eq. 2 divides by K, the number of positions. The sums are centred on a
-shift near the mean, because sum(t t^T) - K mean mean^T cancels badly. Gram matrices of a few images are float32, which
-is then enough; they are summed in float64.
+shift near the mean, because sum(t t^T) - K mean mean^T cancels badly. The Gram matrices of a few images are
+float32, which is enough about the shift; sums over them are float64.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -19,10 +19,11 @@ from tagseg.storage.feature_shards import MapShard
 COMPONENTS = 50
 """Number of components whose explained variance is kept (the paper's Figure 3)."""
 
-
-BLOCK = 128  # columns
 IMAGES_AT_ONCE = 8
 """Images of the same classes whose descriptors make one Gram matrix."""
+
+BLOCK = 128
+"""Columns of the Gram matrix that are added at once."""
 
 
 class Moments:

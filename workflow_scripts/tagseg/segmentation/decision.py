@@ -19,11 +19,12 @@ def mean_enlarged(grids: Sequence[np.ndarray], height: int, width: int) -> np.nd
 
     Resizing is linear, so the rows and the columns of a grid are each multiplied by a matrix.
     """
-    total: np.ndarray | float = 0.0
+    total = np.zeros((len(grids[0]), height, width), np.float32)
     for grid in grids:
         rows, columns = _weights(grid.shape[1], height), _weights(grid.shape[2], width)
-        total = total + rows @ (grid.astype(np.float32) @ columns.T)
-    return np.asarray(total) / np.float32(len(grids))
+        total += rows @ (grid.astype(np.float32) @ columns.T)
+    total /= len(grids)
+    return total
 
 
 def _weights(size: int, resized: int) -> np.ndarray:

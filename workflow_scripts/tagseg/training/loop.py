@@ -24,6 +24,7 @@ from tagseg.training.distributed import data_parallel, gathered, gradients_stay_
 from tagseg.training.epochs import EpochBatches, EpochSoFar, clear_loader_errors, obey_parent_only
 from tagseg.training.losses import Loss
 from tagseg.training.optimizer import build_optimizer, freeze, poly_schedule, set_training_mode
+from tagseg.training.pooled import PooledSet
 from tagseg.training.resume import Resume, random_state, set_random_state
 from tagseg.training.settings import TrainingSettings
 
@@ -42,7 +43,7 @@ class Training:
     def __init__(
         self,
         model: Network,
-        data: TrainingSet,
+        data: TrainingSet | PooledSet,
         loss: Loss,
         settings: TrainingSettings,
         where: torch.device,

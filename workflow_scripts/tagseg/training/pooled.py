@@ -1,10 +1,11 @@
 """A classifier whose backbone is not trained: its head learns from pooled features that are computed once."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.utils.data import Dataset
 
 from tagseg.models.backbones import Backbone, Network
 from tagseg.models.classifier import Classifier
@@ -12,13 +13,10 @@ from tagseg.models.inputs import batches, square
 from tagseg.runtime.commandline import progress
 from tagseg.runtime.devices import autocast
 from tagseg.storage.index import ImageRecord
-from tagseg.training.augmentation import Augmentation, TrainingSet
 from tagseg.training.settings import TrainingSettings
 
 SMALLEST_DEVIATION = 1e-3
 """Added to standard deviations, which may be 0."""
-
-Targets = Callable[[ImageRecord], np.ndarray]
 
 
 class HeadAlone(Network):
@@ -58,25 +56,20 @@ class _NoBackbone(nn.Module):
         self.network = nn.Identity()
 
 
-class PooledSet(TrainingSet):
-    """Pooled features of the images, plain or mirrored at random, with their targets."""
+class PooledSet(Dataset):
+    """Pooled features of the images, plain or mirrored at random, addressed by (epoch, position) as a TrainingSet."""
 
-    def __init__(
-        self,
-        images: Sequence[ImageRecord],
-        settings: TrainingSettings,
-        random_seed: int,
-        target_of: Targets,
-        features: Tensor,
-    ) -> None:
-        """`features` (views, N, C) are those of `pooled_features`."""
-        super().__init__(images, Augmentation(settings.input_size), random_seed, target_of)
-        self._features = features
+    def __init__(self, features: Tensor, targets: Tensor, random_seed: int) -> None:
+        """`features` (views, N, C) are those of `pooled_features`, `targets` float32 (N, classes - 1) tag vectors."""
+        self.features, self.targets, self.random_seed = features, targets, random_seed
+
+    def __len__(self) -> int:
+        return len(self.targets)
 
     def __getitem__(self, key: tuple[int, int]) -> tuple[Tensor, Tensor]:
         epoch, position = key
-        view = np.random.default_rng((self.random_seed, epoch, position)).integers(len(self._features))
-        return self._features[view, position], torch.from_numpy(self._target_of(self.images[position]))
+        view = np.random.default_rng((self.random_seed, epoch, position)).integers(len(self.features))
+        return self.features[view, position], self.targets[position]
 
 
 @torch.no_grad()
