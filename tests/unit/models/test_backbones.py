@@ -263,3 +263,28 @@ def test_swin_gives_maps_of_its_last_stage():
     backbone = build_backbone("timm:swin_tiny_patch4_window7_224", None, 32, "layers.2").eval()
     with torch.no_grad():
         assert backbone(torch.rand(1, 3, 96, 160)).shape == (1, 384, 6, 10)
+
+
+def test_convolutions_in_groups_stay_at_float32_under_autocast():
+    backbone = build_backbone("efficientnet_lite0", None, 16).eval()
+    depthwise = [layer for layer in backbone.modules() if isinstance(layer, nn.Conv2d) and layer.groups > 1]
+    assert len(depthwise) == 16
+    for layer in depthwise:
+        maps = torch.rand(2, layer.in_channels, 9, 9)
+        exact = layer(maps)
+        with torch.autocast("cpu", torch.bfloat16):
+            torch.testing.assert_close(layer(maps), exact.bfloat16(), rtol=0, atol=0)
+
+
+def test_gradients_in_bfloat16_are_near_those_in_float32():
+    backbone = build_backbone("efficientnet_lite0", None, 16)
+    freeze_batch_norm(backbone)
+    images, gradients = torch.rand(2, 3, 64, 64) * 255, {}
+    for enabled in (False, True):
+        backbone.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            maps = backbone(images)
+        maps.float().square().mean().backward()
+        weights = [layer.weight.grad for layer in backbone.modules() if isinstance(layer, nn.Conv2d)]
+        gradients[enabled] = torch.cat([weight.flatten() for weight in weights])
+    assert torch.nn.functional.cosine_similarity(gradients[False], gradients[True], dim=0) > 0.99

@@ -1,5 +1,8 @@
 """Backbones: networks up to one of their nodes, with their feature maps as output."""
 
+from collections.abc import Callable
+from functools import partial
+
 import torch
 from torch import Tensor, nn
 
@@ -25,6 +28,7 @@ class Backbone(nn.Module):
     def __init__(self, network: nn.Module, node: str, architecture: Architecture) -> None:
         super().__init__()
         self.network, self._maps = _up_to(network, node, architecture)
+        depthwise_in_float32(self.network)
         for name in ("mean", "std"):
             statistics = 255 * torch.tensor(getattr(architecture, name)).view(1, 3, 1, 1)
             self.register_buffer(name, statistics, persistent=False)
@@ -82,6 +86,23 @@ def _up_to(network: nn.Module, node: str, architecture: Architecture) -> tuple[n
         blocks = [name for name, module in network.named_modules() if "." in name and any(module.children())]
         ends = [f"{name}.0 to {name}.{len(list(rows.children())) - 1}" for name, rows in network.named_children()]
         raise TagsegError(f"node {node!r}: not in this backbone. Use one of {', '.join(blocks or ends)}.") from error
+
+
+def depthwise_in_float32(network: nn.Module) -> None:
+    """Keep convolutions in groups at float32 on a CPU under autocast: their gradients in bfloat16 take twice as long.
+
+    The other layers take half the time, so a step of EfficientNet-Lite2 takes 0.7 of float32's time, not 1.0.
+    """
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d) and layer.groups > 1:
+            layer.forward = partial(_in_float32, layer.forward)  # type: ignore[method-assign]
+
+
+def _in_float32(forward: Callable[[Tensor], Tensor], maps: Tensor) -> Tensor:
+    if maps.device.type != "cpu" or not torch.is_autocast_enabled("cpu"):
+        return forward(maps)
+    with torch.autocast("cpu", enabled=False):
+        return forward(maps.float()).to(torch.get_autocast_dtype("cpu"))
 
 
 def freeze_batch_norm(module: nn.Module) -> None:
