@@ -23,7 +23,7 @@ rule train_classifier:
     resources:
         gpu=settings.gpus,
         mem_mb=memory(8000),
-        runtime=1440,
+        runtime=minutes(training_seconds(settings.classifier.training, settings.gpus)),
     params:
         settings=stages.training_settings(settings.classifier.network, settings.classifier.training),
         weights=lambda wildcards: weights_digest(CLASSIFIER),
@@ -56,7 +56,7 @@ rule extract_features:
     resources:
         gpu=1,
         mem_mb=memory(4000),
-        runtime=240,
+        runtime=minutes(0.5, settings.shards),
     params:
         settings=stages.feature_settings(),
         index=subpath(input[0], parent=True),
@@ -89,7 +89,7 @@ rule compute_cam:
     resources:
         gpu=1,
         mem_mb=memory(4000),
-        runtime=240,
+        runtime=minutes(0.5, settings.shards),
     params:
         settings=stages.feature_settings(),
         index=subpath(input[0], parent=True),

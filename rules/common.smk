@@ -5,6 +5,7 @@ import re
 import sys
 
 from snakemake.exceptions import WorkflowError
+from snakemake_interface_executor_plugins.settings import ExecMode, SharedFSUsage
 
 # Beside the rules, also where another workflow imports this one as a module.
 SCRIPTS = os.path.abspath(workflow.current_basedir.join("../workflow_scripts").get_path_or_uri(secret_free=False))
@@ -15,10 +16,16 @@ from tagseg.runtime.errors import TagsegError
 from tagseg.runtime.threads import AUTO as AUTO_THREADS, MOST, THREADS
 from tagseg.workflow.paper_tables import PaperTables
 from tagseg.workflow.plan import Plan
-from tagseg.workflow.stages import Stages, as_json, code, memory, weights_digest, weights_file
+from tagseg.workflow.sizes import memory, minutes, training_seconds
+from tagseg.workflow.stages import Stages, as_json, code, weights_digest, weights_file
+
+# Jobs on machines without a shared disk see their inputs alone. Those that read the user's files run where Snakemake
+# does, and the index brings a copy of the images along.
+SHARED_DISK = SharedFSUsage.INPUT_OUTPUT in workflow.storage_settings.shared_fs_usage
+ELSEWHERE = workflow.exec_mode == ExecMode.REMOTE and not SHARED_DISK
 
 try:
-    plan = Plan(config, sys.argv)
+    plan = Plan(config, sys.argv, SHARED_DISK, ELSEWHERE)
 except TagsegError as error:
     raise WorkflowError(str(error)) from None
 

@@ -6,7 +6,7 @@ DEVKIT = f"{RUN}/devkit"
 rule generate_demo:
     """Generate the demo data set in the layout of a PASCAL VOC devkit."""
     output:
-        directory(DEVKIT),
+        local(directory(DEVKIT)),
     log:
         f"{RUN}/logs/generate_demo.log",
     benchmark:
@@ -30,14 +30,16 @@ rule generate_demo:
 rule build_index:
     """Read every image and index the data set: one row per image, with its size, split and tags."""
     input:
-        plan.adapter.inputs(),
+        [local(path) for path in plan.adapter.inputs()],
     output:
-        INDEX,
+        plan.index_tables,
+        [] if SHARED_DISK else directory(plan.copied_images),
         f"{RUN}/index/skipped.csv",
     log:
         f"{RUN}/logs/build_index.log",
     benchmark:
         f"{RUN}/benchmarks/build_index.tsv"
+    localrule: not SHARED_DISK
     conda:
         "../envs/light.yaml"
     threads: 8
@@ -60,7 +62,7 @@ rule collect_ground_truth:
     """Collect the ground truth of a split, for scores and the upper bound alone."""
     input:
         INDEX,
-        plan.adapter.ground_truth_inputs(),
+        [local(path) for path in plan.adapter.ground_truth_inputs()],
     output:
         directory(GROUND_TRUTH),
     log:
@@ -70,12 +72,13 @@ rule collect_ground_truth:
     priority: 10  # problems of masks show before hours of training
     group:
         "ground_truth"
+    localrule: not SHARED_DISK
     conda:
         "../envs/light.yaml"
     threads: 4
     resources:
         mem_mb=memory(4000),
-        runtime=120,
+        runtime=minutes(0.3),
     params:
         settings=lambda wildcards: as_json(
             **stages.ground_truth_settings(),
@@ -94,8 +97,7 @@ rule collect_ground_truth:
 rule check_data:
     """Read every image and ground-truth mask, and report counts and problems."""
     input:
-        plan.adapter.inputs(),
-        plan.adapter.ground_truth_inputs(),
+        [local(path) for path in (*plan.adapter.inputs(), *plan.adapter.ground_truth_inputs())],
     output:
         report=f"{RUN}/data_report/report.html",
         problems=f"{RUN}/data_report/problems.csv",
@@ -103,6 +105,7 @@ rule check_data:
         f"{RUN}/logs/check_data.log",
     benchmark:
         f"{RUN}/benchmarks/check_data.tsv"
+    localrule: not SHARED_DISK
     conda:
         "../envs/light.yaml"
     threads: 8

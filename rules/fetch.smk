@@ -9,22 +9,18 @@ ARCHIVES = {archive.file: archive for archive in plan.archives()}
 UNPACKED = {archive.unpacked: archive for archive in plan.archives()}
 
 
-# Nodes of a cluster often reach no server.
-localrules:
-    fetch_archive,
-
-
 # No `retries`: the script itself retries what can pass.
 rule fetch_archive:
     """Fetch an archive; continues an earlier attempt."""
     output:
-        f"{FETCHED}/archives/{{archive}}",
+        local(f"{FETCHED}/archives/{{archive}}"),
     log:
         f"{FETCHED}/logs/fetch_archive/{{archive}}.log",
     benchmark:
         f"{FETCHED}/benchmarks/fetch_archive/{{archive}}.tsv"
     wildcard_constraints:
         archive="|".join(map(re.escape, ARCHIVES)),
+    localrule: True  # nodes of a cluster often reach no server
     conda:
         "../envs/light.yaml"
     threads: 1
@@ -47,15 +43,16 @@ rule unpack_archive:
     """Unpack an archive that was fetched or put there by hand."""
     input:
         # A folder that exists stays, however old.
-        archive=lambda wildcards: ancient(f"{FETCHED}/archives/{UNPACKED[wildcards.unpacked].file}"),
+        archive=lambda wildcards: local(ancient(f"{FETCHED}/archives/{UNPACKED[wildcards.unpacked].file}")),
     output:
-        directory(f"{FETCHED}/{{unpacked}}"),
+        local(directory(f"{FETCHED}/{{unpacked}}")),
     log:
         f"{FETCHED}/logs/unpack_archive/{{unpacked}}.log",
     benchmark:
         f"{FETCHED}/benchmarks/unpack_archive/{{unpacked}}.tsv"
     wildcard_constraints:
         unpacked="|".join(map(re.escape, UNPACKED)),
+    localrule: not SHARED_DISK
     conda:
         "../envs/light.yaml"
     threads: 1

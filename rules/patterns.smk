@@ -7,7 +7,7 @@ rule find_patterns:
         INDEX,
         subsets=rules.sample_subsets.output,
         features=plan.features_of,
-        cam=plan.shards(rules.compute_cam.output[0]),
+        cam=plan.shards(f"{RUN}/cam/shard-{{shard}}.h5"),
     output:
         directory(f"{RUN}/patterns/{{layer}}"),
     log:
@@ -21,7 +21,7 @@ rule find_patterns:
     threads: COMPUTING
     resources:
         mem_mb=memory(6000),
-        runtime=240,
+        runtime=minutes(0.2),
     params:
         settings=stages.pattern_settings,
         node=plan.node,

@@ -23,7 +23,7 @@ rule estimate_masks:
     threads: 1
     resources:
         mem_mb=memory(2000),
-        runtime=240,
+        runtime=minutes(0.3, settings.shards),
     params:
         settings=stages.seed_settings,
         index=subpath(input[0], parent=True),
@@ -56,7 +56,7 @@ rule threshold_cam:
     threads: 1
     resources:
         mem_mb=memory(2000),
-        runtime=60,
+        runtime=minutes(0.3, settings.shards),
     params:
         settings=as_json(**settings.cam.model_dump()),
         index=subpath(input[0], parent=True),
@@ -88,7 +88,7 @@ rule refine_masks:
     threads: 4
     resources:
         mem_mb=memory(4000),
-        runtime=480,
+        runtime=minutes(2, settings.shards),
     params:
         settings=stages.proxy_settings,
         index=subpath(input[0], parent=True),
@@ -115,12 +115,13 @@ rule copy_ground_truth:
         f"{RUN}/benchmarks/copy_ground_truth/shard-{{shard}}.tsv"
     group:
         f"masks_{TRUE_SEED}"
+    localrule: not SHARED_DISK
     conda:
         "../envs/light.yaml"
     threads: 1
     resources:
         mem_mb=memory(1000),
-        runtime=60,
+        runtime=minutes(0.3, settings.shards),
     params:
         index=subpath(input[0], parent=True),
         shards=settings.shards,

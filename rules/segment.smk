@@ -6,13 +6,14 @@ SEGMENTED = f"{RUN}/segmented/{{name}}"
 rule segment_images:
     """Segment every image below `new_photos`: masks, overlays, a table of areas."""
     input:
-        checkpoint=settings.checkpoint or plan.checkpoint(LAYER, plan.rounds),
+        checkpoint=local(settings.checkpoint) if settings.checkpoint else plan.checkpoint(LAYER, plan.rounds),
     output:
         directory(SEGMENTED),
     log:
         f"{RUN}/logs/segment_images/{{name}}.log",
     benchmark:
         f"{RUN}/benchmarks/segment_images/{{name}}.tsv"
+    localrule: not SHARED_DISK
     conda:
         "../envs/torch.yaml"
     threads: COMPUTING

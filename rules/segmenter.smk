@@ -23,7 +23,7 @@ rule train_segmenter:
     resources:
         gpu=settings.gpus,
         mem_mb=memory(8000),
-        runtime=2880,
+        runtime=minutes(training_seconds(settings.segmenter.training, settings.gpus)),
     params:
         settings=lambda wildcards: stages.training_settings(**stages.segmenter(wildcards.backbone)),
         weights=lambda wildcards: weights_digest(stages.segmenter(wildcards.backbone)["network"]),
@@ -56,7 +56,7 @@ rule compute_logits:
     resources:
         gpu=1,
         mem_mb=memory(4000),
-        runtime=480,
+        runtime=minutes(1, settings.shards),
     params:
         settings=as_json(**stages.logits_settings()),
         index=subpath(input[0], parent=True),
@@ -89,7 +89,7 @@ rule decide_masks:
     threads: 8
     resources:
         mem_mb=memory(6000),
-        runtime=480,
+        runtime=minutes(2, settings.shards),
     params:
         settings=stages.decision_settings,
         index=subpath(input[0], parent=True),

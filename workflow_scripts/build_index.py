@@ -4,6 +4,7 @@
 
 Writes index.csv, classes.csv, source.txt (the DIGEST of names, sizes and times of the files) and skipped.csv
 (unreadable images, up to `max_unreadable_fraction`) into FOLDER; problems.csv instead where something is wrong.
+With `copy_images` the images too, for machines without a shared disk.
 """
 
 import logging
@@ -13,7 +14,7 @@ from tagseg.datasets.image_checks import Reading, write_skipped
 from tagseg.datasets.problems import problems_in, raise_any
 from tagseg.datasets.readers import SourceSettings, train_problems
 from tagseg.runtime import commandline
-from tagseg.storage.index import SPLITS, Index, write_index
+from tagseg.storage.index import SPLITS, Index, copy_images, write_index
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +35,7 @@ def main(settings: SourceSettings, listing: str, index: Path, threads: int = 1) 
     if untagged := len(whole.images) - len(kept.images):
         log.warning("skipped %d train images without a tag (dataset.negatives: true learns them)", untagged)
     write_skipped(index / "skipped.csv", reading.skipped)
-    write_index(index, kept, listing)
+    write_index(index, copy_images(index, kept) if settings.copy_images else kept, listing)
     log.info(summary(kept))
 
 

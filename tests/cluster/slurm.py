@@ -5,11 +5,17 @@ import shutil
 import socket
 import stat
 import subprocess
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TypeVar
+
+from workflow.conftest import MINI, Checkout
+
+T = TypeVar("T")
 
 ENVIRONMENT = os.environ | {"PATH": os.pathsep.join([os.environ["PATH"], "/usr/sbin", "/sbin"])}
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scontrol")
@@ -130,3 +136,37 @@ def wait_for_node(folder: Path) -> None:
             return
         time.sleep(1)
     raise RuntimeError(f"the node is not idle: {states.stdout}{states.stderr}")
+
+
+class Cluster:
+    """A Slurm of one node, and Snakemake with our profile on it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.environment = folder, ENVIRONMENT | {"OMP_NUM_THREADS": "1"}
+
+    def start(self, checkout: Checkout, output: Path, *arguments: str, config: dict | None = None) -> subprocess.Popen:
+        files = [MINI, *([str(checkout._write(config))] if config else [])]
+        size = ["--cores", "2", "--resources", "gpu=2", "mem_mb=8000"]
+        fast = ["--slurm-init-seconds-before-status-checks", "2", "--latency-wait", "10"]
+        profile = ["--workflow-profile", "profiles/slurm", *size, *fast, "--configfile", *files]
+        with open(output, "w", encoding="utf-8") as stream:
+            return subprocess.Popen(
+                configured(self.folder, sys.executable, "-m", "snakemake", *profile, *arguments),
+                cwd=checkout.folder, env=self.environment, stdout=stream, stderr=subprocess.STDOUT,
+            )  # fmt: skip
+
+    def scontrol(self, *arguments: str) -> str:
+        command = configured(self.folder, "scontrol", *arguments)
+        return subprocess.run(command, env=self.environment, check=True, capture_output=True, text=True).stdout
+
+    def gpus(self) -> dict[str, str]:
+        """Return the GPUs that each job saw, by its number."""
+        return dict(line.split() for line in (self.folder / "gpus.txt").read_text().splitlines())
+
+
+def wait_for(condition: Callable[[], T], run: subprocess.Popen) -> T:
+    """Return what a condition returns as soon as it is true. `run` must not end before."""
+    while not (found := condition()):
+        assert run.poll() is None
+        time.sleep(0.1)
+    return found

@@ -1,5 +1,6 @@
 """Every layer and module that the shipped configurations name exists; a wrong one ends a run before any job starts."""
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -55,6 +56,15 @@ def test_overlays_of_published_sets_fetch_them(checkout, overlay, archives):
     plan = checkout.planned("all", "check_data", base=[f"config/{overlay}.yaml"])
     assert plan["fetch_archive"] == plan["unpack_archive"] == archives
     assert plan["check_data"] == 1 and plan["generate_demo"] == 0
+
+
+@pytest.mark.parametrize(("overlay", "most"), [("voc2012", 200), ("coco2017", 200)])
+def test_published_sets_take_few_submissions_on_a_cluster(checkout, overlay, most):
+    components = yaml.safe_load((ROOT / "profiles/slurm/profile.yaml").read_text())["group-components"]
+    flags = ("-n", "--group-components", *components)
+    output = checkout.make(*flags, "--", "all", base=[f"config/{overlay}.yaml"])
+    alone = len(re.findall(r"^Job \d+: ", output, re.MULTILINE))  # some of these are local
+    assert 20 < alone + output.count("] Group job ") <= most
 
 
 FOLDER = {"dataset": {"kind": "photos"}, "photos": "no_such_folder"}

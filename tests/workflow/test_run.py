@@ -1,5 +1,6 @@
 """The whole workflow on a miniature: every declared output exists in the form that its readers expect; `verify`."""
 
+import ast
 import csv
 import json
 import os
@@ -70,6 +71,17 @@ def test_every_job_of_the_plan_ran_once_and_left_a_log_and_a_benchmark(run, resu
     assert all((results / "logs" / path.with_suffix(".log")).is_file() for path in benchmarks)
     temporary = [path for pattern in (".*", "*.resume", "*.tmp") for path in results.rglob(pattern)]
     assert {path.name for path in temporary} <= {".snakemake_timestamp"}
+
+
+def test_no_job_takes_more_time_or_memory_than_its_rule_asks_for(results):
+    asked = 0
+    for path in results.glob("benchmarks/**/*.tsv"):
+        (row,) = csv.DictReader(path.read_text().splitlines(), delimiter="\t")
+        resources = ast.literal_eval(row["resources"])
+        assert float(row["s"]) < 60 * resources["runtime"], path
+        assert row["max_rss"] in ("NA", "-") or float(row["max_rss"]) < resources["mem_mb"], path
+        asked += "train_" in path.name and resources["runtime"] < 15
+    assert asked
 
 
 def test_every_declared_output_exists_and_is_current(run):

@@ -1,12 +1,15 @@
 """The index: its files, its splits and shards, and the names that classes may have; the table of ground truth."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
 from helpers import write_zero_mask
 from tagseg.runtime.errors import TagsegError
 from tagseg.storage.files import atomic_folder
 from tagseg.storage.ground_truth import read_ground_truth, write_ground_truth
-from tagseg.storage.index import ImageRecord, Index, check_class_names, read_index, write_index
+from tagseg.storage.index import ImageRecord, Index, check_class_names, copy_images, read_index, write_index
 
 CLASSES = ("background", "dog", 'naïve art, "quoted"', "Straße")
 
@@ -28,6 +31,20 @@ def test_round_trip_in_any_order_of_the_images(tmp_path, index):
     write_index(tmp_path / "b", Index(index.classes, index.images[::-1]))
     assert (tmp_path / "a/index.csv").read_bytes() == (tmp_path / "b/index.csv").read_bytes()
     assert read_index(tmp_path / "a") == read_index(tmp_path / "b") == index
+
+
+def test_an_index_with_copies_of_its_images_can_be_moved(tmp_path, index):
+    rows = tuple(replace(row, path=str(tmp_path / f"user/{row.id}.JPG")) for row in index.images)
+    for row in rows:
+        path = Path(row.path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(row.id.encode())
+    write_index(tmp_path / "index", copy_images(tmp_path / "index", Index(index.classes, rows)))
+    (tmp_path / "user").rename(tmp_path / "gone")
+    (tmp_path / "index").rename(tmp_path / "moved")
+    read = read_index(tmp_path / "moved")
+    assert [replace(row, path="") for row in read.images] == [replace(row, path="") for row in rows]
+    assert all(Path(row.path).read_bytes() == row.id.encode() for row in read.images)
 
 
 @pytest.mark.parametrize("shards", [1, 2, 3, 7, 40])

@@ -176,6 +176,17 @@ def test_targets_without_anything_to_make_them_of_are_refused():
     assert rehearsal.submission_archive(None) == "results/demo/submission/comp6_val.tgz"
 
 
+def test_without_a_shared_disk_the_index_brings_images_along_and_weights_are_no_file_of_this_machine(tmp_path):
+    assert Plan(CONFIG, shared_disk=False).index == [*Plan(CONFIG).index, "results/demo/index/images"]
+    own = overlaid(CONFIG, {"segmenter": {"network": {"weights": "own.pth"}}})
+    with pytest.raises(TagsegError, match=r"segmenter.network.weights: own.pth: jobs without a shared disk"):
+        Plan(own, shared_disk=False)
+    photos = overlaid(CONFIG, {"photos": str(tmp_path / "elsewhere"), "dataset": {"kind": "photos"}})
+    Plan(photos, shared_disk=False, elsewhere=True)
+    with pytest.raises(TagsegError, match="no such folder"):
+        Plan(photos, shared_disk=False)
+
+
 def test_a_value_that_yaml_takes_for_a_comment_is_noticed():
     words = ["snakemake", "--config", "results=a #1", "run=demo"]
     with pytest.raises(TagsegError, match="results: a #1: YAML reads it as 'a' and a comment") as error:

@@ -32,6 +32,7 @@ class SourceSettings(Settings):
     max_unreadable_fraction: float | None = Field(None, ge=0, lt=1)
     max_image_memory: float = Field(MAX_GIGABYTES, gt=0)
     negatives: bool = False
+    copy_images: bool = False
 
     @property
     def max_pixels(self) -> int:

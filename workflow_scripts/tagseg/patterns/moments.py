@@ -63,8 +63,7 @@ def image_moments(maps: Iterable[np.ndarray], shift: np.ndarray) -> tuple[int, n
 
     `maps` are views (d, h, w) of one image or several, `shift` is that of a Moments.
     """
-    views = [np.asarray(view, np.float32).reshape(len(shift), -1) for view in maps]
-    descriptors = np.concatenate(views, axis=1)
+    descriptors = np.concatenate([view.reshape(len(shift), -1) for view in maps], axis=1, dtype=np.float32)
     descriptors -= shift.astype(np.float32)[:, None]
     # A C-ordered (d, n) array is an F-ordered (n, d) one to BLAS, so that nothing is copied.
     upper = ssyrk(1.0, descriptors.T, trans=1)
@@ -120,14 +119,22 @@ def leading_pattern(moments: Moments) -> ClassPattern:
         raise TagsegError("its features do not vary. Check the images and the weights of the classifier.")
     # A fixed start vector: the default one is random and changes the last bits from run to run.
     start = np.random.default_rng(0).standard_normal(len(covariance))
-    components = min(COMPONENTS, len(covariance) - 1)
-    values, vectors = eigsh(covariance, k=components, which="LA", v0=start)
-    order = np.argsort(values)[::-1]
-    leading = vectors[:, order[0]]
+    (value,), (leading,) = (part.T for part in eigsh(covariance, k=1, which="LA", v0=start))
     return ClassPattern(
         eigenvector=leading / np.linalg.norm(leading),
         mean=moments.mean(),
-        explained_variance=np.clip(values[order], 0, None) / trace,
+        explained_variance=np.append(value, _further_values(covariance, start).clip(0, value)) / trace,
         positions=moments.count,
-        deviation=float(np.sqrt(values[order[0]])),
+        deviation=float(np.sqrt(value)),
     )
+
+
+def _further_values(covariance: np.ndarray, start: np.ndarray) -> np.ndarray:
+    """Return the second and further eigenvalues in descending order.
+
+    They are drawn and not computed with: float32 and a relative tolerance of 0.001 take a third of the time.
+    """
+    components = min(COMPONENTS, len(covariance) - 1)
+    single = covariance.astype(np.float32)
+    values = eigsh(single, components, which="LA", v0=start.astype(np.float32), tol=1e-3, return_eigenvectors=False)
+    return np.sort(values)[-2::-1].astype(np.float64)

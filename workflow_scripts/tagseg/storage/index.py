@@ -1,21 +1,25 @@
 """The index: one row per image. Every stage reads it instead of the data set's own layout."""
 
 import csv
+import shutil
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from tagseg.runtime.errors import TagsegError
-from tagseg.storage.files import atomic_file
+from tagseg.storage.files import atomic_file, atomic_folder
 from tagseg.storage.images import MAX_PIXELS, read_image, voc_palette
 
 SPLITS = ("train", "val", "test")
 INDEX_FILES = ("index.csv", "classes.csv", "source.txt")
 """The images, the classes, and a digest of the indexed files."""
+
+COPIED = "images"
+"""Folder of an index with copies of the images, for machines without a shared disk; paths are relative to it."""
 
 BACKGROUND = "background"
 SEPARATOR = ";"
@@ -129,6 +133,20 @@ def write_index(folder: str | Path, index: Index, source: str = "") -> None:
     write_rows(folder / "index.csv", _COLUMNS, rows)
 
 
+def copy_images(folder: str | Path, index: Index) -> Index:
+    """Copy the images into COPIED in the folder of an index, atomically; return the index with the paths of the copies.
+
+    Raises OSError if a file cannot be copied.
+    """
+    copies = []
+    with atomic_folder(Path(folder, COPIED)) as aside:
+        for number, row in enumerate(index.images):
+            name = f"{number}{Path(row.path).suffix}"
+            shutil.copyfile(row.path, aside / name)
+            copies.append(replace(row, path=name))
+    return replace(index, images=tuple(copies))
+
+
 def write_rows(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Write a table as CSV in UTF-8, atomically."""
     with atomic_file(path) as partial, open(partial, "w", newline="", encoding="utf-8") as stream:
@@ -143,7 +161,10 @@ def read_index(folder: str | Path) -> Index:
     classes = tuple(row["name"] for row in read_rows(folder / "classes.csv", ("number", "name")))
     rows = read_rows(folder / "index.csv", _COLUMNS)
     try:
-        return Index(classes, tuple(_image(row) for row in rows))
+        images = (_image(row) for row in rows)
+        if (copies := folder / COPIED).is_dir():
+            images = (replace(one, path=str(copies / one.path)) for one in images)
+        return Index(classes, tuple(images))
     except ValueError as error:
         text = f"malformed row ({error}). Run the stage `build_index` again."
         raise TagsegError(f"{folder / 'index.csv'}: {text}") from None

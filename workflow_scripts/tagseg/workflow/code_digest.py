@@ -36,6 +36,8 @@ def _content_digest(source: Path) -> bytes:
 @cache
 def _without_comments(content: bytes) -> bytes:
     """Return a Python source without its comments, and without the lines that hold nothing else."""
+    if b"#" not in content:
+        return content
     lines: list[str | None] = list(io.TextIOWrapper(io.BytesIO(content), encoding="utf-8"))
     for token in tokenize.tokenize(io.BytesIO(content).readline):
         if token.type == tokenize.COMMENT:
@@ -67,22 +69,27 @@ def _imported_files(source: Path, root: Path) -> tuple[Path, ...]:
     return tuple(sorted(set(files)))
 
 
-def _imported_names(tree: ast.AST) -> Iterator[str]:
+def _imported_names(tree: ast.Module) -> Iterator[str]:
     """Yield every dotted name that may be a module: `from a import b` may import the module a.b."""
-    for node in ast.walk(tree):
+    nodes: list[ast.AST] = [tree]
+    while nodes:
+        node = nodes.pop()
+        for part in ("body", "orelse", "handlers", "finalbody", "cases"):  # expressions import nothing
+            nodes.extend(getattr(node, part, ()))
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def _files(name: str, root: Path) -> Iterator[Path]:
-    """Yield the files that importing the dotted name runs, and the tables and templates of its packages."""
-    folder = root
+@cache
+def _files(name: str, root: Path) -> list[Path]:
+    """Return the files that importing the dotted name runs, and the tables and templates of its packages."""
+    folder, files = root, []
     for part in name.split("."):
         module, folder = folder / f"{part}.py", folder / part
         if module.is_file():
-            yield module
+            files.append(module)
         if (folder / "__init__.py").is_file():
-            yield folder / "__init__.py"
-            yield from (*folder.glob("*.csv"), *folder.glob("*.j2"))
+            files += [folder / "__init__.py", *folder.glob("*.csv"), *folder.glob("*.j2")]
+    return files

@@ -24,11 +24,14 @@ RENAMED = {
 """Old keys and their new names."""
 
 
-def parse_config(content: Mapping[str, Any], command_line: Sequence[str] = ()) -> Config:
+def parse_config(
+    content: Mapping[str, Any], command_line: Sequence[str] = (), shared_disk: bool = True, elsewhere: bool = False
+) -> Config:
     """Return the checked configuration.
 
-    Raises TagsegError with every unknown key and bad value, before anything runs, and with values of the
-    `command_line` that YAML has shortened.
+    Raises TagsegError with every unknown key and bad value, before anything runs, with values of the `command_line`
+    that YAML has shortened, and without a `shared_disk` with files that jobs on other machines would need.
+    `elsewhere`: this is a job on such a machine, which does not see the user's folders.
     """
     dataset = content.get("dataset", {})
     kind = dataset.get("kind", "demo") if isinstance(dataset, Mapping) else dataset
@@ -41,7 +44,8 @@ def parse_config(content: Mapping[str, Any], command_line: Sequence[str] = ()) -
         config = Config[adapter.settings_type].model_validate({**content, "dataset": own})  # type: ignore
     except ValidationError as error:
         raise _error([*problems, *_problems_of(error, adapter)]) from None
-    problems += _folder_problems(config, adapter)
+    problems += [] if elsewhere else _folder_problems(config, adapter)
+    problems += [] if shared_disk else _unseen_files(config)
     if problems:
         raise _error(problems)
     return config
@@ -155,6 +159,17 @@ def _folder_problems(config: Config, adapter: type[Adapter]) -> list[str]:
     if OUR_SEED in config.tables.seeds and config.layer == AUTO:
         lines.append(f"tables.seeds: {OUR_SEED}: requires a layer that is not chosen. Set layer to a node.")
     return [*lines, *_output_problems(config), *_brace_problems(config.model_dump())]
+
+
+def _unseen_files(config: Config) -> Iterator[str]:
+    """Yield a line for each file of this machine that jobs on other machines would read."""
+    networks = {"classifier": config.classifier.network, "segmenter": config.segmenter.network}
+    for key, network in networks.items():
+        if network.weights not in (None, "imagenet"):
+            yield (
+                f"{key}.network.weights: {network.weights}: jobs without a shared disk do not see this file. "
+                "Set imagenet or null, or run on a shared disk."
+            )
 
 
 def _output_problems(config: Config) -> Iterator[str]:

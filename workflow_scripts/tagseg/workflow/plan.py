@@ -11,7 +11,7 @@ from tagseg.datasets.base import Adapter, PublishedArchive
 from tagseg.datasets.registry import ADAPTERS
 from tagseg.models.nodes import AUTO, OUR_SEED, TRUE_SEED
 from tagseg.runtime.errors import TagsegError
-from tagseg.storage.index import INDEX_FILES
+from tagseg.storage.index import COPIED, INDEX_FILES
 from tagseg.workflow.config_check import parse_config, surroundings
 from tagseg.workflow.configuration import Config
 
@@ -19,12 +19,21 @@ from tagseg.workflow.configuration import Config
 class Plan:
     """Paths and settings of a run. Methods that take `wildcards` are input functions of rules."""
 
-    def __init__(self, content: Mapping[str, Any], command_line: Sequence[str] = ()) -> None:
-        self.config: Config = parse_config(content, command_line)
+    def __init__(
+        self,
+        content: Mapping[str, Any],
+        command_line: Sequence[str] = (),
+        shared_disk: bool = True,
+        elsewhere: bool = False,
+    ) -> None:
+        self.config: Config = parse_config(content, command_line, shared_disk, elsewhere)
         self.folder = f"{self.config.results}/{self.config.run}"
         self.backbone = self.config.segmenter.network.backbone
         self.rounds = self.config.segmenter.rounds
-        self.index = [f"{self.folder}/index/{name}" for name in INDEX_FILES]
+        self.shared_disk = shared_disk
+        self.index_tables = [f"{self.folder}/index/{name}" for name in INDEX_FILES]
+        self.copied_images = f"{self.folder}/index/{COPIED}"
+        self.index = [*self.index_tables, *([] if shared_disk else [self.copied_images])]
         self.ground_truth = f"{self.folder}/ground_truth/{{split}}"
         network = "{seed}/{backbone}/round{round}"
         self.network = network

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -30,11 +30,6 @@ def code(script: str) -> str:
     return code_digest(SCRIPTS / f"{script}.py")
 
 
-def memory(megabytes: int) -> Callable[..., int]:
-    """Return a rule's memory in MB: more in each attempt, since too little may have ended the last one."""
-    return lambda wildcards, attempt: megabytes * attempt
-
-
 def weights_file(network: Mapping[str, Any]) -> list[str]:
     """Return the file of weights of a network, if it names one."""
     return [] if network["weights"] in (None, "imagenet") else [network["weights"]]
@@ -50,13 +45,15 @@ class Stages:
 
     def __init__(self, plan: Plan) -> None:
         self.config, self.adapter, self.backbone = plan.config, plan.adapter, plan.backbone
+        self.shared_disk = plan.shared_disk
 
     def index_settings(self) -> dict[str, Any]:
         """Return what the reader of images and tags needs to know."""
         dataset, options = self.config.dataset, self.adapter.index_options()
         keys = ("max_unreadable_fraction", "max_image_memory", "negatives")
         common = {key: getattr(dataset, key) for key in keys}
-        return dict(kind=dataset.kind, root=self.adapter.root, **common, **options)
+        copied = {} if self.shared_disk else {"copy_images": True}
+        return dict(kind=dataset.kind, root=self.adapter.root, **common, **copied, **options)
 
     def ground_truth_settings(self) -> dict[str, Any]:
         """Return what the reader of the ground truth needs to know."""
