@@ -3,6 +3,7 @@
 import os
 import re
 import sys
+from functools import partial
 
 from snakemake.exceptions import WorkflowError
 from snakemake_interface_executor_plugins.settings import ExecMode, SharedFSUsage
@@ -29,6 +30,7 @@ try:
 except TagsegError as error:
     raise WorkflowError(str(error)) from None
 
+minutes = partial(minutes, shared_disk=SHARED_DISK)
 settings, stages, paper_tables = plan.config, Stages(plan), PaperTables(plan)
 RUN, INDEX, GROUND_TRUTH = plan.folder, plan.index, plan.ground_truth
 LAYER = settings.layer

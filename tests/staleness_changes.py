@@ -1,4 +1,4 @@
-"""Changes of settings, data, sources and paths: the rows of the table in docs/changing.md."""
+"""Changes of settings, data, sources and paths: the rows of the table in tests/workflow/staleness_table.md."""
 
 import json
 import os
@@ -13,7 +13,8 @@ from pathlib import Path
 from helpers import write_image, write_zero_mask
 from pretended_run import PretendedRun
 
-CHANGING = Path(__file__).parents[1] / "docs" / "changing.md"
+TABLE = Path(__file__).parent / "workflow" / "staleness_table.md"
+DOCUMENTED = Path(__file__).parents[1] / "docs" / "changing.md"
 ONE_TIME = 'find results -exec touch -d "$(date)" {} +'
 NOTES = ("notes.txt", "prices.csv", "scan.json", "album.xml", ".hidden.jpg", ".DS_Store", "labels.csv~")
 LARGE = bytes(1_100_000)  # of files up to 1 MB Snakemake itself compares contents
@@ -156,7 +157,7 @@ def copied_with_one_time(run: PretendedRun, folder: Path) -> Counter[str]:
 
 
 def give_one_time(folder: Path) -> None:
-    assert ONE_TIME in CHANGING.read_text(encoding="utf-8")
+    assert ONE_TIME in DOCUMENTED.read_text(encoding="utf-8")
     subprocess.run(["sh", "-c", ONE_TIME], cwd=folder, check=True)
 
 

@@ -73,5 +73,5 @@ def test_a_short_run_ends_with_all_results(kind, devkit, tmp_path):
     files = [ROOT / "config/photos.yaml", tmp_path / "short.yaml"]
     snakemake("--configfile", *map(str, files), "--config", *words, "--", "all")
     assert (tmp_path / kind / "report/report.html").is_file()
-    scores = json.loads((tmp_path / kind / "scores/proxy_masks/blocks.5.0.json").read_text())
+    scores = json.loads((tmp_path / kind / "scores/proxy_masks/blocks.5.1.json").read_text())
     assert scores["miou"] > 100 / (1 + len(scores["iou"]))

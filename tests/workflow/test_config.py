@@ -87,17 +87,25 @@ def test_a_mistake_ends_the_run_before_anything_runs(checkout, arguments, config
     assert not (checkout.folder / "results").exists()
 
 
+def example(language: str, word: str) -> str:
+    """Return the code block of docs/clusters.md that has a word."""
+    text = (ROOT / "docs/clusters.md").read_text(encoding="utf-8")
+    (found,) = (block for block in re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL) if word in block)
+    return found
+
+
 @pytest.mark.parametrize("kind", ["from another folder", "as a module"])
-def test_the_workflow_runs_outside_its_clone(checkout, tmp_path, kind):
-    (tmp_path / "Snakefile").write_text(
-        f'config = {{"run": "mine"}}\nmodule tagseg:\n    snakefile: "{checkout.folder}/Snakefile"\n'
-        "    config: config\n\nuse rule * from tagseg as tagseg_*\n"
-    )
-    elsewhere = ["-s", checkout.folder / "Snakefile", "--config", "run=mine"]
-    line = [checkout.python, "-m", "snakemake", "-n", "--cores", "1", *(elsewhere if kind != "as a module" else [])]
-    done = subprocess.run(list(map(str, line)), cwd=tmp_path, capture_output=True, text=True)
+def test_the_workflow_runs_outside_its_clone_as_documented(checkout, tmp_path, kind):
+    if kind == "as a module":
+        (tmp_path / "Snakefile").write_text(example("python", "module tagseg").replace("CLONE", str(checkout.folder)))
+        command, expected = "snakemake --cores 2", "count.txt"
+    else:
+        command = example("sh", "-s CLONE/Snakefile").replace("CLONE", str(checkout.folder))
+        expected = "results/mine/report/report.html"
+    line = [checkout.python, "-m", *command.split(), "-n"]
+    done = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "results/mine/report/report.html" in done.stdout + done.stderr
+    assert expected in done.stdout + done.stderr and "results/mine/proxy_masks" in done.stdout + done.stderr
 
 
 def test_segment_needs_a_checkpoint_and_no_training_images(checkout, tmp_path):

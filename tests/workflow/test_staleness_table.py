@@ -1,4 +1,4 @@
-"""The table in docs/changing.md, row by row: a change, and exactly the jobs that run again. And what it leaves out."""
+"""staleness_table.md, row by row: a change, and exactly the jobs that run again. And what it leaves out."""
 
 from collections import Counter
 
@@ -7,7 +7,7 @@ import pytest
 import staleness_changes
 from helpers import write_image, write_labels
 from pretended_run import PretendedRun
-from staleness_changes import CHANGES, CHANGING, on_another_machine
+from staleness_changes import CHANGES, TABLE, on_another_machine
 
 pytestmark = pytest.mark.slow
 
@@ -43,7 +43,7 @@ def pretended(checkout, tmp_path_factory) -> PretendedRun:
 
 
 def documented() -> dict[str, Counter[str]]:
-    lines = CHANGING.read_text(encoding="utf-8").splitlines()
+    lines = TABLE.read_text(encoding="utf-8").splitlines()
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
     start = next(position for position, row in enumerate(rows) if row[1:] == list(STAGES)) + 2
     table = {change: zip(STAGES.values(), cells, strict=True) for change, *cells in rows[start:]}

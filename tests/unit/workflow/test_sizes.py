@@ -22,6 +22,10 @@ def test_minutes_are_unknown_before_the_index_exists(tmp_path):
         minutes(0.5)(None, [tmp_path / "index.csv"], attempt=1)
 
 
+def test_minutes_do_not_need_the_index_where_it_is_in_a_storage(tmp_path):
+    assert minutes(0.5, shared_disk=False)(None, [tmp_path / "index.csv"], attempt=2) == 2 * 1440
+
+
 def test_a_training_takes_longer_with_epochs_and_pixels_and_less_on_several_gpus():
     seconds = training_seconds(TrainingSettings(epochs=10, input_size=640, **TRAINING), processes=2)
     assert seconds == pytest.approx(0.2 * 10 * 4 / 2)

@@ -15,6 +15,9 @@ from tagseg.training.settings import TrainingSettings
 START = 10
 """Minutes for what does not depend on the number of images: start, slow disks, small data sets."""
 
+UNKNOWN = 1440
+"""Minutes where the index is in a storage, so that the number of images is not known here."""
+
 REFERENCE_SIDE = 320
 """Side of the input, in pixels, to which the seconds per image of a network refer."""
 
@@ -24,13 +27,15 @@ def memory(megabytes: int) -> Callable[..., int]:
     return lambda wildcards, attempt: megabytes * attempt
 
 
-def minutes(seconds: float, shards: int = 1) -> Callable[..., int]:
+def minutes(seconds: float, shards: int = 1, shared_disk: bool = True) -> Callable[..., int]:
     """Return a rule's run time in minutes; `seconds` is that of an image. The first input of the rule is the index.
 
     Before the index exists, the run time is not known: Snakemake shows <TBD>.
     """
 
     def runtime(wildcards: Any, input: Any, attempt: int) -> int:
+        if not shared_disk:
+            return attempt * UNKNOWN
         images = math.ceil(_images(str(input[0])) / shards)
         return attempt * (START + math.ceil(images * seconds / 60))
 
