@@ -7,6 +7,7 @@ rule train_classifier:
     """Train the multi-label classifier on the tags."""
     input:
         INDEX,
+        IMAGES,
         weights=ancient(weights_file(CLASSIFIER)),
     output:
         checkpoint=f"{RUN}/classifier/checkpoint.pth",
@@ -41,6 +42,7 @@ rule extract_features:
     """Extract the features of a train shard at a node of the classifier."""
     input:
         INDEX,
+        IMAGES,
         checkpoint=rules.train_classifier.output.checkpoint,
     output:
         f"{RUN}/features/{{layer}}/shard-{{shard}}.h5",
@@ -74,6 +76,7 @@ rule compute_cam:
     """Compute the class activation maps of a shard of train."""
     input:
         INDEX,
+        IMAGES,
         checkpoint=rules.train_classifier.output.checkpoint,
     output:
         f"{RUN}/cam/shard-{{shard}}.h5",

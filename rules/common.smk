@@ -21,7 +21,7 @@ from tagseg.workflow.sizes import memory, minutes, training_seconds
 from tagseg.workflow.stages import Stages, as_json, code, weights_digest, weights_file
 
 # Jobs on machines without a shared disk see their inputs alone. Those that read the user's files run where Snakemake
-# does, and the index brings a copy of the images along.
+# does, and rules that read images have the copies in the index as an input, IMAGES; on a shared disk it is empty.
 SHARED_DISK = SharedFSUsage.INPUT_OUTPUT in workflow.storage_settings.shared_fs_usage
 ELSEWHERE = workflow.exec_mode == ExecMode.REMOTE and not SHARED_DISK
 
@@ -32,7 +32,7 @@ except TagsegError as error:
 
 minutes = partial(minutes, shared_disk=SHARED_DISK)
 settings, stages, paper_tables = plan.config, Stages(plan), PaperTables(plan)
-RUN, INDEX, GROUND_TRUTH = plan.folder, plan.index, plan.ground_truth
+RUN, INDEX, IMAGES, GROUND_TRUTH = plan.folder, plan.index, plan.images, plan.ground_truth
 LAYER = settings.layer
 NODE = rf"(?!(?:{CAM_SEED}|{OUR_SEED}|{TRUE_SEED}|{AUTO})(?:/|$))[A-Za-z][A-Za-z0-9_.]*"
 

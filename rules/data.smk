@@ -32,8 +32,8 @@ rule build_index:
     input:
         [local(path) for path in plan.adapter.inputs()],
     output:
-        plan.index_tables,
-        [] if SHARED_DISK else directory(plan.copied_images),
+        INDEX,
+        [directory(path) for path in IMAGES],
         f"{RUN}/index/skipped.csv",
     log:
         f"{RUN}/logs/build_index.log",

@@ -2,7 +2,7 @@
 
 FIGURES = f"{RUN}/figures"
 SHOWN_LAYERS = list(dict.fromkeys((LAYER, *settings.figures.layers)))
-TRAIN = {"index": INDEX, "ground_truth": GROUND_TRUTH.replace("{split}", "train")}
+TRAIN = {"index": INDEX + IMAGES, "ground_truth": GROUND_TRUTH.replace("{split}", "train")}
 FIGURE_INPUTS = {
     1: TRAIN
     | {
@@ -14,7 +14,7 @@ FIGURE_INPUTS = {
     3: {"patterns": [f"{RUN}/patterns/{layer}" for layer in SHOWN_LAYERS]},
     4: TRAIN | {"masks": plan.of_figure_layers(f"{RUN}/seed_masks/{{layer}}/shard-{{shard}}")},
     5: {
-        "index": INDEX,
+        "index": INDEX + IMAGES,
         "ground_truth": GROUND_TRUTH.replace("{split}", "val"),
         "predictions": plan.predicted(LAYER, plan.rounds, "val"),
     },

@@ -39,6 +39,7 @@ rule choose_layer:
     """Choose one of the candidate layers by tags and images alone, and take over its patterns."""
     input:
         INDEX,
+        IMAGES,
         patterns=expand(f"{RUN}/patterns/{{layer}}", layer=settings.ablation.layers),
         masks=[
             path

@@ -74,6 +74,7 @@ rule refine_masks:
     """Refine a shard's masks with a dense CRF."""
     input:
         INDEX,
+        IMAGES,
         masks=f"{RUN}/seed_masks/{{seed}}/shard-{{shard}}",
     output:
         directory(f"{RUN}/proxy_masks/{{seed}}/shard-{{shard}}"),

@@ -22,7 +22,7 @@ PLOTTED_TABLES = [
 rule render_report:
     """Render the report: scores, tables, figures, examples, curves, provenance and cost."""
     input:
-        index=INDEX,
+        index=INDEX + IMAGES,
         ground_truth=expand(GROUND_TRUTH, split=["train", "val"]),
         patterns=f"{RUN}/patterns/{LAYER}",
         classifier_log=rules.train_classifier.output.log,

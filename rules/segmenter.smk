@@ -7,6 +7,7 @@ rule train_segmenter:
     """Train DeepLab-LargeFOV on one round's labels."""
     input:
         INDEX,
+        IMAGES,
         masks=plan.labels_of_round,
         weights=lambda wildcards: ancient(stages.segmenter_weights(wildcards)),
     output:
@@ -23,7 +24,7 @@ rule train_segmenter:
     resources:
         gpu=settings.gpus,
         mem_mb=memory(8000),
-        runtime=minutes(training_seconds(settings.segmenter.training, settings.gpus)),
+        runtime=minutes(stages.segmenter_seconds),
     params:
         settings=lambda wildcards: stages.training_settings(**stages.segmenter(wildcards.backbone)),
         weights=lambda wildcards: weights_digest(stages.segmenter(wildcards.backbone)["network"]),
@@ -41,6 +42,7 @@ rule compute_logits:
     """Forward a shard of a split through the segmenter at several scales."""
     input:
         INDEX,
+        IMAGES,
         checkpoint=rules.train_segmenter.output.checkpoint,
     output:
         LOGITS if settings.segmenter.keep_logits else temp(LOGITS),
@@ -74,6 +76,7 @@ rule decide_masks:
     """Turn the logits of a shard into masks, with a dense CRF."""
     input:
         INDEX,
+        IMAGES,
         checkpoint=rules.train_segmenter.output.checkpoint,
         logits=rules.compute_logits.output[0],
     output:

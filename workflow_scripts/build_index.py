@@ -8,13 +8,14 @@ With `copy_images` the images too, for machines without a shared disk.
 """
 
 import logging
+import shutil
 from pathlib import Path
 
 from tagseg.datasets.image_checks import Reading, write_skipped
 from tagseg.datasets.problems import problems_in, raise_any
 from tagseg.datasets.readers import SourceSettings, train_problems
 from tagseg.runtime import commandline
-from tagseg.storage.index import SPLITS, Index, copy_images, write_index
+from tagseg.storage.index import COPIED, SPLITS, Index, copy_images, write_index
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +36,11 @@ def main(settings: SourceSettings, listing: str, index: Path, threads: int = 1) 
     if untagged := len(whole.images) - len(kept.images):
         log.warning("skipped %d train images without a tag (dataset.negatives: true learns them)", untagged)
     write_skipped(index / "skipped.csv", reading.skipped)
-    write_index(index, copy_images(index, kept) if settings.copy_images else kept, listing)
+    if settings.copy_images:
+        kept = copy_images(index, kept)
+    else:
+        shutil.rmtree(index / COPIED, ignore_errors=True)  # of an earlier run without a shared disk
+    write_index(index, kept, listing)
     log.info(summary(kept))
 
 

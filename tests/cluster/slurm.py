@@ -160,8 +160,12 @@ class Cluster:
         return subprocess.run(command, env=self.environment, check=True, capture_output=True, text=True).stdout
 
     def gpus(self) -> dict[str, str]:
-        """Return the GPUs that each job saw, by its number."""
-        return dict(line.split() for line in (self.folder / "gpus.txt").read_text().splitlines())
+        """Return the GPUs that each job saw in all its steps, by its number: "none", "0", "0,1"."""
+        seen: dict[str, set[str]] = {}
+        for line in (self.folder / "gpus.txt").read_text().splitlines():
+            number, devices = line.split()
+            seen.setdefault(number, set()).update(devices.split(","))
+        return {number: ",".join(sorted(devices - {"none"})) or "none" for number, devices in seen.items()}
 
 
 def wait_for(condition: Callable[[], T], run: subprocess.Popen) -> T:

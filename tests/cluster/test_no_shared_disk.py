@@ -8,14 +8,14 @@ import subprocess
 import pytest
 import slurm
 
+from helpers import write_image, write_labels
 from result_trees import differences
 from workflow.conftest import Checkout
 
 PREDICTIONS = "results/mini/predictions/blocks.5.1/efficientnet_lite0/round1/val/shard-0"
 COMPARED = ("subsets", "features", "cam", "patterns", "proxy_masks", "predictions")
-WITHOUT_STORAGE = (
-    importlib.util.find_spec("snakemake_storage_plugin_fs") is None or shutil.which("rsync") is None
-)  # fmt: skip
+SPLITS = ("train",) * 6 + ("val",) * 2
+WITHOUT_STORAGE = not importlib.util.find_spec("snakemake_storage_plugin_fs") or not shutil.which("rsync")
 
 pytestmark = [
     pytest.mark.cluster,
@@ -44,13 +44,16 @@ def test_results_are_those_of_a_shared_disk(fresh_checkout, tmp_path):
 
 
 @pytest.mark.skipif(slurm.missing() is not None, reason=str(slurm.missing()))
-def test_jobs_of_a_cluster_need_no_image_of_the_user(cluster, fresh_checkout, tmp_path):
-    apart = fresh_checkout("submitted")
+def test_jobs_of_a_cluster_need_no_folder_of_the_user(cluster, fresh_checkout, tmp_path):
+    apart, photos = fresh_checkout("submitted"), tmp_path / "photos"
     make_repository(apart)
-    flags = storage(tmp_path / "bucket")
-    run = cluster.start(apart, tmp_path / "output.txt", *flags, "--", PREDICTIONS)
+    for number in range(8):
+        write_image(photos / f"{number}.jpg", seed=number)
+    write_labels(photos, *(f"{number}.jpg,{('dog', 'cat')[number % 2]},{SPLITS[number]}" for number in range(8)))
+    config = {"dataset": {"kind": "photos"}, "photos": str(photos)}
+    run = cluster.start(apart, tmp_path / "output.txt", *storage(tmp_path / "bucket"), "--", PREDICTIONS, config=config)
     slurm.wait_for(lambda: (tmp_path / "bucket/results/mini/index/index.csv").is_file(), run)
-    (apart.results / "devkit").rename(tmp_path / "devkit")
+    photos.rename(tmp_path / "gone")
     assert run.wait(1500) == 0, (tmp_path / "output.txt").read_text()[-6000:]
     assert list((tmp_path / "bucket" / PREDICTIONS).glob("**/*.png"))
 

@@ -13,7 +13,7 @@ from tagseg.patterns import class_patterns
 from tagseg.patterns import moments as patterns_module
 from tagseg.patterns.algorithm_1 import pattern_seed
 from tagseg.patterns.class_patterns import ClassPattern, project, read_patterns, write_patterns
-from tagseg.patterns.moments import Moments, class_moments, image_moments, leading_pattern
+from tagseg.patterns.moments import class_moments, leading_pattern
 from tagseg.patterns.orientation import BINS, REACH, Correlation, MaskCorrelation, orient_patterns
 from tagseg.runtime.errors import TagsegError
 from tagseg.storage.feature_shards import View, open_shards, write_maps
@@ -100,35 +100,6 @@ def test_moments_and_pattern_are_those_of_numpy(features, moments, tag):
     assert pattern.positions == moments[tag].count == len(descriptors)
     projections = (descriptors - pattern.mean) @ pattern.eigenvector
     assert pattern.deviation == pytest.approx(projections.std(), rel=1e-6)
-
-
-def random_moments(rng, dimension, positions):
-    moments = Moments(np.zeros(dimension))
-    moments.add(*image_moments([rng.normal(size=(dimension, 1, positions))], moments.shift))
-    return moments
-
-
-@pytest.mark.parametrize("positions, dimension", [(10, 80), (400, 80), (400, 3), (400, 2), (60, 51)])
-def test_explained_variance_of_few_positions_and_few_dimensions_the_same_to_the_bit(positions, dimension):
-    moments, same = (random_moments(np.random.default_rng(2), dimension, positions) for _ in range(2))
-    pattern, again = leading_pattern(moments), leading_pattern(same)
-    values, fractions = np.linalg.eigvalsh(moments.covariance())[::-1], pattern.explained_variance
-    assert len(fractions) == min(patterns_module.COMPONENTS, dimension - 1) and (fractions >= 0).all()
-    expected = np.clip(values[: len(fractions)], 0, None) / values.sum()
-    np.testing.assert_allclose(fractions[0], expected[0], rtol=0, atol=1e-10)
-    np.testing.assert_allclose(fractions, expected, rtol=0, atol=1e-3 * expected[0])
-    assert (np.diff(fractions) <= 0).all()
-    assert fractions.tobytes() == again.explained_variance.tobytes()
-    assert pattern.eigenvector.tobytes() == again.eigenvector.tobytes()
-
-
-@pytest.mark.parametrize("value", [0.0, 0.1, 1000.3])
-def test_features_that_do_not_vary_are_an_error(value):
-    maps = np.full((60, 4, 4), value, np.float16)
-    moments = Moments(maps[:, 0, 0])
-    moments.add(*image_moments([maps, maps], moments.shift))
-    with pytest.raises(TagsegError, match="do not vary"):
-        leading_pattern(moments)
 
 
 @pytest.fixture

@@ -177,10 +177,13 @@ def test_targets_without_anything_to_make_them_of_are_refused():
 
 
 def test_without_a_shared_disk_the_index_brings_images_along_and_weights_are_no_file_of_this_machine(tmp_path):
-    assert Plan(CONFIG, shared_disk=False).index == [*Plan(CONFIG).index, "results/demo/index/images"]
+    assert Plan(CONFIG).images == [] and Plan(CONFIG, shared_disk=False).images == ["results/demo/index/images"]
     own = overlaid(CONFIG, {"segmenter": {"network": {"weights": "own.pth"}}})
     with pytest.raises(TagsegError, match=r"segmenter.network.weights: own.pth: jobs without a shared disk"):
         Plan(own, shared_disk=False)
+    rows = {"tables": {"networks": {"vgg16": {"network": {"weights": "own.pth"}}}}}
+    with pytest.raises(TagsegError, match=r"tables.networks.vgg16.network.weights: own.pth: jobs without"):
+        Plan(overlaid(CONFIG, rows), shared_disk=False)
     photos = overlaid(CONFIG, {"photos": str(tmp_path / "elsewhere"), "dataset": {"kind": "photos"}})
     Plan(photos, shared_disk=False, elsewhere=True)
     with pytest.raises(TagsegError, match="no such folder"):

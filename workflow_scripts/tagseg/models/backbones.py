@@ -28,7 +28,7 @@ class Backbone(nn.Module):
     def __init__(self, network: nn.Module, node: str, architecture: Architecture) -> None:
         super().__init__()
         self.network, self._maps = _up_to(network, node, architecture)
-        depthwise_in_float32(self.network)
+        keep_groups_in_float32(self.network)
         for name in ("mean", "std"):
             statistics = 255 * torch.tensor(getattr(architecture, name)).view(1, 3, 1, 1)
             self.register_buffer(name, statistics, persistent=False)
@@ -88,10 +88,11 @@ def _up_to(network: nn.Module, node: str, architecture: Architecture) -> tuple[n
         raise TagsegError(f"node {node!r}: not in this backbone. Use one of {', '.join(blocks or ends)}.") from error
 
 
-def depthwise_in_float32(network: nn.Module) -> None:
-    """Keep convolutions in groups at float32 on a CPU under autocast: their gradients in bfloat16 take twice as long.
+def keep_groups_in_float32(network: nn.Module) -> None:
+    """Keep convolutions in groups at float32 on a CPU under autocast.
 
-    The other layers take half the time, so a step of EfficientNet-Lite2 takes 0.7 of float32's time, not 1.0.
+    Gradients of depthwise convolutions take twice as long in bfloat16; the other layers take half the time. So a
+    training step of EfficientNet-Lite2 takes 0.7 of float32's time, in place of 1.0.
     """
     for layer in network.modules():
         if isinstance(layer, nn.Conv2d) and layer.groups > 1:

@@ -20,7 +20,7 @@ class ClassPattern:
     """The pattern of a class and the mean it is centred on: q_c of Eq. 3 is (t - mean) . eigenvector.
 
     `eigenvector` (of length 1) and `mean` are float64 (d,); `explained_variance` float64 (<= 50,) are
-    fractions of the variance in descending order: the first exact, the others to 0.001 of it; `positions` is
+    fractions of the variance in descending order: the first exact, the others to 0.001; `positions` is
     K; `deviation` is the standard deviation of q_c over the subset. Orientation by CAM adds the rest: the
     Pearson correlation of q_c with the CAM; the thresholds (a pixel is object above `object_threshold`,
     background up to `background_threshold`, void between the two); the correlation of the masks with the CAM.

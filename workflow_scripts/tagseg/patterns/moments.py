@@ -120,19 +120,21 @@ def leading_pattern(moments: Moments) -> ClassPattern:
     # A fixed start vector: the default one is random and changes the last bits from run to run.
     start = np.random.default_rng(0).standard_normal(len(covariance))
     (value,), (leading,) = (part.T for part in eigsh(covariance, k=1, which="LA", v0=start))
+    first = value / trace
     return ClassPattern(
         eigenvector=leading / np.linalg.norm(leading),
         mean=moments.mean(),
-        explained_variance=np.append(value, _further_values(covariance, start).clip(0, value)) / trace,
+        explained_variance=np.append(first, _further_fractions(covariance / trace, start).clip(0, first)),
         positions=moments.count,
         deviation=float(np.sqrt(value)),
     )
 
 
-def _further_values(covariance: np.ndarray, start: np.ndarray) -> np.ndarray:
-    """Return the second and further eigenvalues in descending order.
+def _further_fractions(covariance: np.ndarray, start: np.ndarray) -> np.ndarray:
+    """Return the second and further eigenvalues of a covariance of trace 1, in descending order.
 
-    They are drawn and not computed with: float32 and a relative tolerance of 0.001 take a third of the time.
+    They are drawn and not computed with: float32 and a relative tolerance of 0.001 take a third of the time. The
+    tolerance is absolute for small values, hence the trace.
     """
     components = min(COMPONENTS, len(covariance) - 1)
     single = covariance.astype(np.float32)

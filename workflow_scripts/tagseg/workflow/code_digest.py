@@ -83,13 +83,14 @@ def _imported_names(tree: ast.Module) -> Iterator[str]:
 
 
 @cache
-def _files(name: str, root: Path) -> list[Path]:
+def _files(name: str, root: Path) -> tuple[Path, ...]:
     """Return the files that importing the dotted name runs, and the tables and templates of its packages."""
-    folder, files = root, []
+    folder = root
+    files: list[Path] = []
     for part in name.split("."):
         module, folder = folder / f"{part}.py", folder / part
         if module.is_file():
             files.append(module)
         if (folder / "__init__.py").is_file():
             files += [folder / "__init__.py", *folder.glob("*.csv"), *folder.glob("*.j2")]
-    return files
+    return tuple(files)

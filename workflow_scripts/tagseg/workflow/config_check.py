@@ -163,11 +163,16 @@ def _folder_problems(config: Config, adapter: type[Adapter]) -> list[str]:
 
 def _unseen_files(config: Config) -> Iterator[str]:
     """Yield a line for each file of this machine that jobs on other machines would read."""
-    networks = {"classifier": config.classifier.network, "segmenter": config.segmenter.network}
-    for key, network in networks.items():
-        if network.weights not in (None, "imagenet"):
+    weights = {
+        "classifier.network.weights": config.classifier.network.weights,
+        "segmenter.network.weights": config.segmenter.network.weights,
+    }
+    for name, row in config.tables.networks.items():
+        weights[f"tables.networks.{name}.network.weights"] = row.changes("network").get("weights")
+    for key, value in weights.items():
+        if value not in (None, "imagenet"):
             yield (
-                f"{key}.network.weights: {network.weights}: jobs without a shared disk do not see this file. "
+                f"{key}: {value}: jobs without a shared disk do not see this file. "
                 "Set imagenet or null, or run on a shared disk."
             )
 

@@ -31,9 +31,8 @@ class Plan:
         self.backbone = self.config.segmenter.network.backbone
         self.rounds = self.config.segmenter.rounds
         self.shared_disk = shared_disk
-        self.index_tables = [f"{self.folder}/index/{name}" for name in INDEX_FILES]
-        self.copied_images = f"{self.folder}/index/{COPIED}"
-        self.index = [*self.index_tables, *([] if shared_disk else [self.copied_images])]
+        self.index = [f"{self.folder}/index/{name}" for name in INDEX_FILES]
+        self.images = [] if shared_disk else [f"{self.folder}/index/{COPIED}"]
         self.ground_truth = f"{self.folder}/ground_truth/{{split}}"
         network = "{seed}/{backbone}/round{round}"
         self.network = network

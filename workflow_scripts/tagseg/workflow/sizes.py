@@ -1,7 +1,7 @@
 """Time and memory that rules ask for, on a machine that limits them: a cluster, or `--resources mem_mb=N`.
 
-A cluster ends a job that takes longer or needs more; the next attempt asks for more of both. So the seconds per
-image are several times those of two CPU cores (benchmarks/README.md) or, in the paper's networks, of a GPU.
+A cluster ends a job that takes longer or needs more; the next attempt asks for more of both. The seconds per image
+are at least twice those that EfficientNet-Lite2 takes on two CPU cores (benchmarks/README.md).
 """
 
 import math
@@ -15,7 +15,10 @@ from tagseg.training.settings import TrainingSettings
 START = 10
 """Minutes for what does not depend on the number of images: start, slow disks, small data sets."""
 
-UNKNOWN = 1440
+LONGEST = 2880
+"""Minutes at most, since partitions have a limit; a training that needs more resumes in the next attempt."""
+
+UNKNOWN = 240
 """Minutes where the index is in a storage, so that the number of images is not known here."""
 
 REFERENCE_SIDE = 320
@@ -27,8 +30,10 @@ def memory(megabytes: int) -> Callable[..., int]:
     return lambda wildcards, attempt: megabytes * attempt
 
 
-def minutes(seconds: float, shards: int = 1, shared_disk: bool = True) -> Callable[..., int]:
-    """Return a rule's run time in minutes; `seconds` is that of an image. The first input of the rule is the index.
+def minutes(seconds: float | Callable[[Any], float], shards: int = 1, shared_disk: bool = True) -> Callable[..., int]:
+    """Return a rule's run time in minutes. The first input of the rule is the index.
+
+    `seconds` is that of an image, or a function of the wildcards.
 
     Before the index exists, the run time is not known: Snakemake shows <TBD>.
     """
@@ -37,14 +42,15 @@ def minutes(seconds: float, shards: int = 1, shared_disk: bool = True) -> Callab
         if not shared_disk:
             return attempt * UNKNOWN
         images = math.ceil(_images(str(input[0])) / shards)
-        return attempt * (START + math.ceil(images * seconds / 60))
+        of_image = seconds(wildcards) if callable(seconds) else seconds
+        return min(LONGEST, attempt * (START + math.ceil(images * of_image / 60)))
 
     return runtime
 
 
 def training_seconds(settings: TrainingSettings, processes: int) -> float:
-    """Return the seconds that the epochs of a training take per image: 0.2 per epoch at the reference size."""
-    return 0.2 * settings.epochs * (settings.input_size / REFERENCE_SIDE) ** 2 / processes
+    """Return the seconds that the epochs of a training take per image: 0.4 per epoch at the reference size."""
+    return 0.4 * settings.epochs * (settings.input_size / REFERENCE_SIDE) ** 2 / processes
 
 
 def _images(index: str) -> int:

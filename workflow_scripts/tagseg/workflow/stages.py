@@ -13,9 +13,11 @@ from tagseg.datasets.demo.adapter import DemoDatasetSettings
 from tagseg.models.nodes import OUR_SEED
 from tagseg.patterns.settings import MaskSettings, PatternSettings
 from tagseg.storage.images import IMAGE_SUFFIXES
+from tagseg.training.settings import TrainingSettings
 from tagseg.workflow.code_digest import code_digest
 from tagseg.workflow.listing import file_digest, listing
 from tagseg.workflow.plan import Plan
+from tagseg.workflow.sizes import training_seconds
 
 SCRIPTS = Path(__file__).parents[2]
 
@@ -129,6 +131,11 @@ class Stages:
             network |= other.changes("network")
             training |= other.changes("training")
         return {"network": network, "training": training}
+
+    def segmenter_seconds(self, wildcards: Any) -> float:
+        """Return the seconds that the training of a segmenter takes per image."""
+        training = TrainingSettings(**self.segmenter(wildcards.backbone)["training"])
+        return training_seconds(training, self.config.gpus)
 
     def segmenter_weights(self, wildcards: Any) -> list[str]:
         """Return the file of weights that the segmenter on a backbone starts from, if there is one."""
