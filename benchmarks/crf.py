@@ -19,7 +19,7 @@ from tagseg.storage.feature_shards import MapShard, View, write_maps
 from tagseg.storage.index import ImageRecord
 from tagseg.storage.mask_shards import read_mask_shards, write_mask_shard
 
-IMAGES, WIDTH, HEIGHT, CLASSES = 16, 500, 375, 21
+IMAGES, WIDTH, HEIGHT, CLASSES = 40, 500, 375, 21
 CORES = len(os.sched_getaffinity(0))
 
 
