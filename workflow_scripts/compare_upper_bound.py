@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import numpy as np
+
 from tagseg.evaluation.scores import ScoreFile, missing_masks, read_scores
 from tagseg.evaluation.tables import Cell, Table, write_tables
 from tagseg.runtime import commandline
@@ -20,15 +22,24 @@ def main(ours: Path, truth: Path, markdown: Path, csv: Path, json: Path) -> None
 
 
 def comparison(ours: ScoreFile, truth: ScoreFile) -> Table:
-    """Return one row per class, then the mean."""
-    columns = [{**file.scores.iou, "mean": file.scores.miou} if file.known else {} for file in (ours, truth)]
+    """Return one row per class, then the mean of the classes that both networks have an IoU of."""
+    columns = [dict(file.scores.iou) if file.known else {} for file in (ours, truth)]
+    rows = [row_of(name, *(one.get(name) for one in columns)) for name in ours.scores.iou]
+    both = [row for row in rows if row[1] is not None and row[2] is not None]
+    means = (float(np.mean([row[column] for row in both])) if both else None for column in (1, 2))
     return Table(
         f"Against full supervision, {ours.split}: IoU in percent ({ours.scores.images} images)",
         ("class", "tags alone", "ground truth", "ratio"),
-        tuple(row_of(name, *(one.get(name) for one in columns)) for name in (*ours.scores.iou, "mean")),
+        (*rows, row_of("mean", *means)),
         decimals={"ratio": 3},
-        notes=(NOTE, *missing_masks([ours, truth])),
+        notes=(NOTE, *note_of_single(rows, both), *missing_masks([ours, truth])),
     )
+
+
+def note_of_single(rows: list[tuple[Cell, ...]], both: list[tuple[Cell, ...]]) -> list[str]:
+    """Return a note on classes without ground truth that one network predicts: its IoU is 0, the other's none."""
+    single = [str(row[0]) for row in rows if row not in both and (row[1] is not None or row[2] is not None)]
+    return [f"The mean is without {', '.join(single)}, for lack of ground truth."] if both and single else []
 
 
 def row_of(name: str, ours: float | None, truth: float | None) -> tuple[Cell, ...]:

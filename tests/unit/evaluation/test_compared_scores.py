@@ -73,6 +73,13 @@ def test_upper_bound(tmp_path, images):
     assert ("no image of val has ground truth" in text) == (not images)
 
 
+def test_the_mean_of_the_upper_bound_is_of_the_classes_that_both_have(tmp_path):
+    ours, truth = scored(tmp_path / "ours", 90, 40, 0), scored(tmp_path / "truth", 90, 60, None)
+    rows, text = run(tmp_path, compare_upper_bound, "--ours", ours, "--truth", truth)
+    assert list(rows[-1].values()) == ["mean", "65.0", "75.0", "0.867"]
+    assert "The mean is without dog, for lack of ground truth." in text
+
+
 SCRIPTS = {1: build_table_1, 2: build_table_2, 3: build_table_3}
 VOC = ("background", *VOC_CLASSES)
 CLASSES_OF = {1: VOC, 2: VOC, 3: paper.coco_classes()}
