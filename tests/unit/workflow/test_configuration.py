@@ -68,6 +68,10 @@ MISTAKES = {
         [r"dataset\.root: not a key of dataset\.kind demo\. Remove it, set dataset\.kind to voc or coco",
          r"dataset\.sbd: not a key of dataset\.kind demo\. Remove it, set dataset\.kind to voc,",
          r"photos: set, but dataset\.kind is demo"]),
+    "modules that are not a list": (
+        {"classifier": {"training": {"frozen": "none"}}, "segmenter": {"training": {"frozen": [3]}}},
+        [r"classifier\.training\.frozen: 'none': input should be a valid list",
+         r"classifier\.training\.frozen: 'none': input should be 'all'", r"segmenter\.training\.frozen\.0: 3"]),
     "archives that are not fetched so": (
         {"fetch": {"archives": {"sbd": {"url": "file:///etc/passwd", "md5": "0"}, "voc2007": {"url": "http://a/b"}}}},
         [r"fetch\.archives\.sbd\.url: 'file:///etc/passwd'", r"fetch\.archives\.sbd\.md5: '0'",
@@ -160,6 +164,12 @@ def test_another_backbone_of_table_2_differs_only_where_its_row_says():
     own, other = Stages(plan).segmenter(plan.backbone), Stages(plan).segmenter("vgg16")
     assert other["network"] == own["network"] | {"backbone": "vgg16", "weights": None}
     assert other["training"] == own["training"] | {"frozen": []}
+
+
+@pytest.mark.parametrize("stage", ["classifier", "segmenter"])
+def test_a_whole_backbone_can_be_frozen(stage):
+    plan = Plan(overlaid(CONFIG, {stage: {"training": {"frozen": "all"}}}))
+    assert getattr(plan.config, stage).training.frozen == "all"
 
 
 def test_targets_without_anything_to_make_them_of_are_refused():

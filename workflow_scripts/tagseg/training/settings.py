@@ -10,6 +10,7 @@ from tagseg.runtime.settings import InputSize, Precision, Seed, Settings
 Rate = Annotated[float, Field(ge=0, le=10)]
 Count = Annotated[int, Field(ge=1, le=65536)]
 Module = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_.]*\z")]
+Frozen = list[Module] | Literal["all"]
 Scale = Annotated[float, Field(ge=0.1, le=10)]
 
 
@@ -27,9 +28,7 @@ class TrainingSettings(Settings):
     weight_decay: float = Field(1.0e-4, ge=0, le=1)
     poly_power: float = Field(0.9, ge=0, le=10, description="learning rates decay by (1 - step / steps) ** poly_power")
     batch_norm: Literal["frozen", "trained"] = Field("frozen", description="statistics and scales")
-    frozen: list[Module] | Literal["all"] = Field(
-        description="modules of the backbone that are not trained; all: the head alone is trained"
-    )
+    frozen: Frozen = Field(description="modules of the backbone that are not trained; all: the head alone is trained")
     input_size: InputSize = Field(160, description="side of the square input, pixels")
     scales: Annotated[list[Scale], Field(min_length=2, max_length=2)] = Field(
         [0.8, 1.25], description="range of the random factor on input_size"

@@ -98,7 +98,7 @@ def _own_keys(dataset: Mapping[str, Any], adapter: type[Adapter]) -> tuple[dict[
 def _problems_of(error: ValidationError, adapter: type[Adapter]) -> Iterator[str]:
     model = Config[adapter.settings_type]  # type: ignore[name-defined]
     for detail in error.errors(include_url=False, include_context=False):
-        key = ".".join(map(str, detail["loc"]))
+        key = ".".join(part for part in map(str, detail["loc"]) if "[" not in part)  # no names of a union's types
         if detail["type"] == "extra_forbidden":
             yield f"{key}: unknown key. {_remedy(key, model)}"
         elif detail["type"] == "missing":

@@ -12,7 +12,7 @@ from tagseg.models.settings import ClassifierSettings, SegmenterSettings
 from tagseg.patterns.settings import CamSettings, FeatureSettings, MaskSettings, PatternSettings, SubsetSettings
 from tagseg.runtime.settings import Distinct, Seed, Settings
 from tagseg.segmentation.settings import CrfSettings, InferenceSettings, ProxyCrfSettings
-from tagseg.training.settings import Module, Rate, TrainingSettings
+from tagseg.training.settings import Frozen, Rate, TrainingSettings
 
 Dataset = TypeVar("Dataset", bound=DatasetSettings)
 Name = Annotated[str, Field(min_length=1)]
@@ -49,9 +49,9 @@ class ClassifierTraining(TrainingSettings):
     batch_size: int = Field(16, ge=1, le=65536)
     backbone_lr: Rate = 2.0e-5
     head_lr: Rate = 2.0e-3
-    frozen: list[Module] = Field(
+    frozen: Frozen = Field(
         ["conv_stem", "bn1", "blocks.0", "blocks.1", "blocks.2"],
-        description="modules of the backbone that are not trained",
+        description="modules of the backbone that are not trained; all: the head learns from features computed once",
     )
 
 
@@ -62,8 +62,8 @@ class SegmenterTraining(TrainingSettings):
     batch_size: int = Field(8, ge=1, le=65536)
     backbone_lr: Rate = 1.0e-4
     head_lr: Rate = 1.0e-3
-    frozen: list[Module] = Field(
-        ["conv_stem", "bn1", "blocks.0", "blocks.1"], description="modules of the backbone that are not trained"
+    frozen: Frozen = Field(
+        ["conv_stem", "bn1", "blocks.0", "blocks.1"], description="modules of the backbone that are not trained, or all"
     )
 
 
