@@ -23,10 +23,11 @@ from tagseg.workflow.stages import Stages, as_json, code, weights_digest, weight
 # Jobs on machines without a shared disk see their inputs alone. Those that read the user's files run where Snakemake
 # does, and rules that read images have the copies in the index as an input, IMAGES; on a shared disk it is empty.
 SHARED_DISK = SharedFSUsage.INPUT_OUTPUT in workflow.storage_settings.shared_fs_usage
-ELSEWHERE = workflow.exec_mode != ExecMode.DEFAULT and not SHARED_DISK
+# A job does not look for the user's folders again: it may run where they are not.
+IS_JOB = workflow.exec_mode != ExecMode.DEFAULT
 
 try:
-    plan = Plan(config, sys.argv, SHARED_DISK, ELSEWHERE)
+    plan = Plan(config, sys.argv, SHARED_DISK, IS_JOB)
 except TagsegError as error:
     raise WorkflowError(str(error)) from None
 

@@ -195,7 +195,7 @@ def test_without_a_shared_disk_the_index_brings_images_along_and_weights_are_no_
     with pytest.raises(TagsegError, match=r"tables.networks.vgg16.network.weights: own.pth: jobs without"):
         Plan(overlaid(CONFIG, rows), shared_disk=False)
     photos = overlaid(CONFIG, {"photos": str(tmp_path / "elsewhere"), "dataset": {"kind": "photos"}})
-    Plan(photos, shared_disk=False, elsewhere=True)
+    Plan(photos, shared_disk=False, is_job=True)
     with pytest.raises(TagsegError, match="no such folder"):
         Plan(photos, shared_disk=False)
 

@@ -25,13 +25,13 @@ RENAMED = {
 
 
 def parse_config(
-    content: Mapping[str, Any], command_line: Sequence[str] = (), shared_disk: bool = True, elsewhere: bool = False
+    content: Mapping[str, Any], command_line: Sequence[str] = (), shared_disk: bool = True, is_job: bool = False
 ) -> Config:
     """Return the checked configuration.
 
     Raises TagsegError with every unknown key and bad value, before anything runs, with values of the `command_line`
     that YAML has shortened, and without a `shared_disk` with files that jobs on other machines would need.
-    `elsewhere`: this is a job on such a machine, which does not see the user's folders.
+    `is_job`: this is a job, perhaps on such a machine, whose run has already found the user's folders.
     """
     dataset = content.get("dataset", {})
     kind = dataset.get("kind", "demo") if isinstance(dataset, Mapping) else dataset
@@ -44,7 +44,7 @@ def parse_config(
         config = Config[adapter.settings_type].model_validate({**content, "dataset": own})  # type: ignore
     except ValidationError as error:
         raise _error([*problems, *_problems_of(error, adapter)]) from None
-    problems += [] if elsewhere else _folder_problems(config, adapter)
+    problems += [] if is_job else _folder_problems(config, adapter)
     problems += [] if shared_disk else _unseen_files(config)
     if problems:
         raise _error(problems)

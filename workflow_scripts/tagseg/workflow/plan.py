@@ -24,9 +24,9 @@ class Plan:
         content: Mapping[str, Any],
         command_line: Sequence[str] = (),
         shared_disk: bool = True,
-        elsewhere: bool = False,
+        is_job: bool = False,
     ) -> None:
-        self.config: Config = parse_config(content, command_line, shared_disk, elsewhere)
+        self.config: Config = parse_config(content, command_line, shared_disk, is_job)
         self.folder = f"{self.config.results}/{self.config.run}"
         self.backbone = self.config.segmenter.network.backbone
         self.rounds = self.config.segmenter.rounds
