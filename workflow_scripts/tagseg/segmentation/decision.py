@@ -17,14 +17,12 @@ from tagseg.storage.index import ImageRecord
 def mean_enlarged(grids: Sequence[np.ndarray], height: int, width: int) -> np.ndarray:
     """Return the mean of the scores (classes, h, w) of several views, enlarged bilinearly: float32 (classes, H, W).
 
-    Resizing is linear, so the rows and the columns of a grid are each multiplied by a matrix.
+    Resizing is linear, so the rows and the columns of a grid are each multiplied by a matrix. Side by side, the
+    columns of all views need a single product, which adds up the views too.
     """
-    total = np.zeros((len(grids[0]), height, width), np.float32)
-    for grid in grids:
-        rows, columns = _weights(grid.shape[1], height), _weights(grid.shape[2], width)
-        total += rows @ (grid.astype(np.float32) @ columns.T)
-    total /= len(grids)
-    return total
+    rows = [_weights(grid.shape[1], height) @ grid.astype(np.float32) for grid in grids]
+    columns = [_weights(grid.shape[2], width) for grid in grids]
+    return np.concatenate(rows, axis=2) @ (np.concatenate(columns, axis=1).T / np.float32(len(grids)))
 
 
 def _weights(size: int, resized: int) -> np.ndarray:

@@ -167,16 +167,14 @@ def shrink_image(image: np.ndarray, longest_side: int) -> np.ndarray:
 
 
 def largest_map(maps: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Return the argmax of the maps (L, h, w) after enlarging them: int64 (height, width).
+    """Return the argmax of the maps (L, h, w) after enlarging them: int64 (height, width), the first of equals.
 
-    One map is enlarged at a time: all of them may not fit into memory.
+    One map is enlarged at a time: all of them may not fit into memory. `argmax` over the first axis is slower.
     """
-    if maps.shape[1:] == (height, width):
-        return maps.argmax(axis=0)
-    largest = resize_map(maps[0], height, width)
+    largest = np.full((height, width), -np.inf, np.float32)
     winner = np.zeros((height, width), np.int64)
-    for number, one in enumerate(maps[1:], start=1):
-        enlarged = resize_map(one, height, width)
+    for number, one in enumerate(maps):
+        enlarged = one if one.shape == largest.shape else resize_map(one, height, width)
         winner[enlarged > largest] = number
         np.maximum(largest, enlarged, out=largest)
     return winner
