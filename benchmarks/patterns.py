@@ -9,6 +9,7 @@ from scipy.linalg.blas import ssyrk
 from sklearn.decomposition import PCA, IncrementalPCA
 
 from tagseg.patterns.moments import class_moments, leading_pattern
+from tagseg.storage.feature_shards import single_of_half
 
 CHANNELS, SIDE, IMAGES = 2048, 21, 400  # ResNet-101 at stride 16
 IMAGES_OF_CLASS = (
@@ -27,14 +28,14 @@ class MemoryShard:
         self._maps = maps
 
     def maps(self, position: int) -> dict[str, np.ndarray]:
-        return {"view": self._maps[position]}
+        return {"view": single_of_half(self._maps[position])}
 
 
 def rows() -> Iterator[Row]:
     """Yield our time per image and for all classes, against one product, and one solver or covariance per class."""
     shard, subsets = data()
     size = f"{CHANNELS} channels, {SIDE}x{SIDE} positions"
-    per_image = np.ascontiguousarray(shard.maps(0)["view"].reshape(CHANNELS, -1).astype(np.float32))
+    per_image = np.ascontiguousarray(shard.maps(0)["view"].reshape(CHANNELS, -1))
     times = in_turn(lambda: class_moments([shard], subsets), lambda: products(per_image))
     yield Row(f"moments of {IMAGES} images, {size}", times[0], "`ssyrk` of each image alone", times[1])
 
@@ -86,8 +87,7 @@ def each(shard: MemoryShard, subsets: dict[str, list[str]], solver: Callable) ->
     """Solve class by class, as a library's PCA has it."""
     for ids in subsets.values():
         positions = [shard.ids.index(name) for name in ids]
-        maps = (shard.maps(position)["view"].reshape(CHANNELS, -1).T for position in positions)
-        solver(np.concatenate([one.astype(np.float32) for one in maps]))
+        solver(np.concatenate([shard.maps(position)["view"].reshape(CHANNELS, -1).T for position in positions]))
 
 
 SOLVERS: dict[str, Callable] = {

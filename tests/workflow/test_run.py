@@ -121,7 +121,7 @@ def test_features_and_cam_of_a_shard_and_patterns(results, index, shard):
         with MapShard(results / "features" / layer / f"shard-{shard}.h5") as features:
             maps = features.maps(0)["64"]
             assert features.ids == tuple(row.id for row in rows) and features.views == ("64",)
-            assert maps.shape == (CHANNELS[layer], 4, 4) and maps.dtype == np.float16
+            assert maps.shape == (CHANNELS[layer], 4, 4) and maps.dtype == np.float32
         for tag in index.classes[1:]:
             pattern = np.load(results / "patterns" / layer / tag / "eigenvector.npy", allow_pickle=False)
             assert pattern.shape == (CHANNELS[layer],) and np.linalg.norm(pattern) == pytest.approx(1)

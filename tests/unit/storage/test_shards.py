@@ -7,7 +7,7 @@ import pytest
 from shards import IDS, random_maps, write_shard
 from tagseg.runtime.errors import TagsegError
 from tagseg.storage.cam_shards import cam_provenance, fraction_of_maximum, read_cam, write_cam
-from tagseg.storage.feature_shards import MapShard, View, write_maps
+from tagseg.storage.feature_shards import MapShard, View, single_of_half, write_maps
 
 NOT_OURS = r"a\.h5: not a file of tagseg, or damaged .*\. Delete it and run again\."
 
@@ -33,9 +33,16 @@ def test_maps_round_trip_exactly_in_float16(tmp_path, maps):
         assert shard.views == ("4-mirrored", "8")
         for position in range(3):
             read = shard.maps(position)
-            assert read["8"].dtype == np.float16
+            assert read["8"].dtype == np.float32
             np.testing.assert_array_equal(read["8"], maps[position].astype(np.float16))
             np.testing.assert_array_equal(read["4-mirrored"], smaller[position].astype(np.float16))
+
+
+def test_every_finite_float16_becomes_its_float32():
+    values = np.arange(2**16, dtype=np.uint16).view(np.float16)
+    finite = values[np.isfinite(values)]
+    found = single_of_half(finite)
+    np.testing.assert_array_equal(found.view(np.uint32), finite.astype(np.float32).view(np.uint32))  # with -0
 
 
 def test_maps_in_8_bits_are_within_half_a_step_of_their_channel(tmp_path, maps):

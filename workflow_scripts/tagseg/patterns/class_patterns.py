@@ -41,8 +41,7 @@ def project(patterns: Sequence[ClassPattern], maps: np.ndarray) -> np.ndarray:
     """Return q_c (Eq. 3) of several classes, float32 (classes, h, w), of the features (d, h, w)."""
     # Centred before the product: float32 loses the digits that large means have in common.
     shift = np.mean([pattern.mean for pattern in patterns], axis=0).astype(np.float32)
-    centred = np.array(maps, np.float32).reshape(len(shift), -1)
-    centred -= shift[:, None]
+    centred = np.asarray(maps, np.float32).reshape(len(shift), -1) - shift[:, None]
     vectors = np.stack([pattern.eigenvector for pattern in patterns]).astype(np.float32)
     offsets = np.array([pattern.eigenvector @ (shift - pattern.mean) for pattern in patterns], np.float32)
     q = vectors @ centred + offsets[:, None]

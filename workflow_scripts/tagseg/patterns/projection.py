@@ -91,7 +91,7 @@ def cloud_of(
 
 
 def upright(shard: MapShard, position: int) -> np.ndarray:
-    """Return the largest map float16 (d, h, w) of an image that is not mirrored."""
+    """Return the largest map float32 (d, h, w) of an image that is not mirrored."""
     maps = shard.maps(position)
     return max((maps[name] for name in maps if name.isdecimal()), key=lambda one: one.size)
 
